@@ -15,6 +15,10 @@ struct State {
   chat::ConversationId conversation;  ///< thread_id is the member `thread_id`
   std::int64_t version = 0;           ///< 1, 2, ... within the conversation; 0: not stored yet
   std::optional<MessageId> message_id;
+  /// The inbox row (bus) that made this state; 0: none. Tells a redelivered event from its original: only the original's row still
+  /// owes its replies. A column of `states` (bigint, null); over HTTP the member `origin`, read from and shown to other Loquat
+  /// processes (SERVICE_TOKEN) only.
+  std::int64_t origin = 0;
   json::value user_message = nullptr;  ///< null, {thread_id, text, channel, context}, or whatever an old client stored
   json::value bot_message = nullptr;   ///< null or an array of bot messages: the replies
   json::value nlu = json::object();

@@ -2,6 +2,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -72,6 +73,10 @@ class Store {
   virtual asio::awaitable<ThreadsPage> threads(std::size_t page, std::size_t limit, std::optional<Time> start, std::optional<Time> end) = 0;
   virtual asio::awaitable<HistoryPage> search(const SearchQuery& query) = 0;
 
+  /// A person took a message back: removes its text from the stored row (user_message.text becomes "", nlu {}). Nothing when
+  /// there is no such row. Over HTTP: DELETE /states/{thread_id}/messages/{message_id}, 204.
+  virtual asio::awaitable<void> redact(const chat::ConversationId& conversation, const MessageId& id) = 0;
+
   /// Erases all conversations that match: their rows' contents go, a tombstone as version n + 1 stays. True when there were some.
   virtual asio::awaitable<bool> erase(const ThreadQuery& query) = 0;
 
@@ -81,5 +86,9 @@ class Store {
 
   virtual asio::awaitable<void> ping() = 0;
 };
+
+/// Called by the api after Store::erase, for what other folders keep of that conversation (the bus: inbox, parked, dead letters).
+/// Given to the api by app/.
+using AlsoErase = std::function<asio::awaitable<void>(const ThreadQuery&)>;
 
 }  // namespace loquat::state

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "bot/definition.h"
+#include "chat/message.h"
+#include "state/state.h"
+
+namespace loquat::http {
+class Client;
+struct AddressPolicy;
+}  // namespace loquat::http
+
+namespace loquat::dialogue {
+
+namespace asio = boost::asio;
+
+/// A bot ready to talk: its intents with compiled templates, and its interpreter. Immutable, shared by all loops.
+class CompiledBot;
+
+/// Compiles a definition. Throws Error(invalid) that names the intent and the fault: such a version is never served.
+[[nodiscard]] std::shared_ptr<const CompiledBot> compile(const bot::Definition& definition);
+[[nodiscard]] std::int64_t version_of(const CompiledBot& bot) noexcept;
+
+/// Decides turns. Stores nothing: the caller loads the previous state and appends the next one, which is the only effect of a
+/// turn. Thread-safe.
+class Manager {
+ public:
+  struct Settings {
+    std::string api_proxy;                          ///< API_PROXY
+    const http::AddressPolicy* addresses = nullptr;  ///< for API calls
+  };
+  /// `client` makes the API calls; null: they answer "Service is not available".
+  Manager(Settings settings, http::Client* client);
+  ~Manager();
+  Manager(const Manager&) = delete;
+  Manager& operator=(const Manager&) = delete;
+
+  /// Swaps the bot without disturbing running turns.
+  void set_bot(std::shared_ptr<const CompiledBot> bot) noexcept;
+  [[nodiscard]] std::shared_ptr<const CompiledBot> bot() const noexcept;
+
+  /// Holds the results of a turn's API call, so that deciding the turn again after a version conflict does not call twice.
+  struct CallMemory {
+    std::optional<json::value> result;
+    std::string key;
+  };
+
+  /// One turn: `previous` is the conversation's latest state (empty: none, or a tombstone's successor). The result has the
+  /// twelve members and `conversation`, `message_id`, `version` = previous + 1. Never throws for what the bot or the
+  /// person did: a failing template, API call or a deleted intent gives the fallback or the "not available" answer. Throws
+  /// Error(unavailable) only when no bot is loaded yet.
+  [[nodiscard]] asio::awaitable<state::State> decide(std::optional<state::State> previous, const chat::UserMessage& message,
+                                                     CallMemory* memory = nullptr) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace loquat::dialogue
