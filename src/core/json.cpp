@@ -110,7 +110,7 @@ bool try_parse_json(std::string_view text, json::value& out, JsonError& error, s
   boost::system::error_code failure;
   const std::size_t consumed = parser.write(text.data(), text.size(), failure);
   if (failure) {
-    error = {consumed, failure.message()};
+    error = {consumed, failure.message(), failure == json::error::too_deep};
     return false;
   }
   out = parser.release();

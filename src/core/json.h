@@ -19,6 +19,7 @@ namespace json = boost::json;
 struct JsonError {
   std::size_t offset = 0;
   std::string message;
+  bool too_deep = false;
 };
 [[nodiscard]] bool try_parse_json(std::string_view text, json::value& out, JsonError& error, std::size_t max_depth = 128);
 

@@ -79,116 +79,83 @@ std::string collapse(std::string_view text, Keep keep) {
   return out;
 }
 
-/// The grapheme clusters of one text, as byte offsets.
-class Clusters {
- public:
-  explicit Clusters(std::string_view text) {
-    UErrorCode status = U_ZERO_ERROR;
-    text_ = utext_openUTF8(text_, text.data(), static_cast<std::int64_t>(text.size()), &status);
-    thread_local const std::unique_ptr<icu::BreakIterator> shared(
-        icu::BreakIterator::createCharacterInstance(icu::Locale::getRoot(), status));
-    if (U_SUCCESS(status)) shared->setText(text_, status);
-    if (U_FAILURE(status)) throw std::runtime_error(std::string("ICU: ") + u_errorName(status));
-    breaks_ = shared.get();
-    breaks_->first();
-  }
-  ~Clusters() { utext_close(text_); }
-  Clusters(const Clusters&) = delete;
-  Clusters& operator=(const Clusters&) = delete;
-
-  /// The end of the next cluster.
-  [[nodiscard]] std::size_t next() { return static_cast<std::size_t>(breaks_->next()); }
-
- private:
-  UText* text_ = nullptr;
-  icu::BreakIterator* breaks_ = nullptr;
+struct Cluster {
+  std::size_t begin;
+  std::size_t end;
+  std::size_t length;  // code points
+  bool blank;
 };
 
-/// Collects clusters into parts, cut at the last blank when there is one.
-class Splitter {
- public:
-  Splitter(std::string_view text, std::size_t limit) : text_(text), limit_(limit) {}
+Cluster make_cluster(std::string_view text, std::size_t begin, std::size_t end) {
+  Cluster cluster{begin, end, 0, true};
+  for_each_code_point(text.substr(begin, end - begin), [&cluster](UChar32 c, std::size_t, std::size_t) {
+    ++cluster.length;
+    cluster.blank = cluster.blank && is_breaking_space(c);
+  });
+  return cluster;
+}
 
-  void add(std::size_t end) {
-    const std::size_t size = length(text_.substr(end_, end - end_));
-    const bool blank = is_blank(end_, end);
-    if (blank && empty()) {
-      start_ = end_ = end;
-      return;
+/// The grapheme clusters of valid UTF-8.
+std::vector<Cluster> find_clusters(std::string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  thread_local const std::unique_ptr<icu::BreakIterator> breaks(
+      icu::BreakIterator::createCharacterInstance(icu::Locale::getRoot(), status));
+  const std::unique_ptr<UText, decltype(&utext_close)> opened(
+      utext_openUTF8(nullptr, text.data(), static_cast<std::int64_t>(text.size()), &status), &utext_close);
+  if (U_SUCCESS(status)) breaks->setText(opened.get(), status);
+  if (U_FAILURE(status)) throw std::runtime_error(std::string("ICU: ") + u_errorName(status));
+  std::vector<Cluster> clusters;
+  std::size_t begin = 0;
+  for (auto end = breaks->next(); end != icu::BreakIterator::DONE; end = breaks->next()) {
+    clusters.push_back(make_cluster(text, begin, static_cast<std::size_t>(end)));
+    begin = static_cast<std::size_t>(end);
+  }
+  return clusters;
+}
+
+/// A cluster longer than the limit is cut between code points: better than losing it.
+void append_pieces(std::vector<std::string>& parts, std::string_view cluster, std::size_t limit) {
+  std::size_t used = limit;
+  for_each_code_point(cluster, [&](UChar32, std::size_t start, std::size_t end) {
+    if (used == limit) {
+      parts.emplace_back();
+      used = 0;
     }
-    if (blank) {
-      // Blanks at the end of a part are dropped, so they may stand beyond the limit; what follows them may not.
-      if (end_ != after_blank_) word_end_ = end_, word_length_ = length_;
-      end_ = after_blank_ = end;
-      length_ += size;
-      after_blank_length_ = length_;
-      return;
+    parts.back().append(cluster, start, end - start);
+    ++used;
+  });
+}
+
+/// The cluster behind the part that begins at `first`: behind its last blank when the next word does not fit.
+std::size_t find_cut(const std::vector<Cluster>& clusters, std::size_t first, std::size_t limit) {
+  std::size_t last = first;
+  for (std::size_t used = 0; last < clusters.size() && used + clusters[last].length <= limit; ++last) used += clusters[last].length;
+  if (last == clusters.size() || clusters[last].blank) return last;
+  std::size_t cut = last;
+  while (cut > first && !clusters[cut - 1].blank) --cut;
+  return cut > first ? cut : last;
+}
+
+std::vector<std::string> pack(std::string_view text, const std::vector<Cluster>& clusters, std::size_t limit) {
+  std::vector<std::string> parts;
+  for (std::size_t first = 0; first < clusters.size();) {
+    if (clusters[first].blank) {
+      ++first;
+      continue;
     }
-    if (length_ + size > limit_) cut();
-    if (length_ + size > limit_) cut_by_force();
-    if (size > limit_) {
-      start_ = end_;
-      cut_inside(end);
-      return;
+    const std::size_t cut = find_cut(clusters, first, limit);
+    if (cut == first) {
+      append_pieces(parts, text.substr(clusters[first].begin, clusters[first].end - clusters[first].begin), limit);
+      ++first;
+      continue;
     }
-    end_ = end;
-    length_ += size;
+    std::size_t last = cut;
+    while (clusters[last - 1].blank) --last;
+    parts.emplace_back(text.substr(clusters[first].begin, clusters[last - 1].end - clusters[first].begin));
+    first = cut;
   }
-
-  std::vector<std::string> finish() {
-    emit(end_ == after_blank_ ? word_end_ : end_);
-    return std::move(parts_);
-  }
-
- private:
-  [[nodiscard]] bool empty() const noexcept { return start_ == end_; }
-
-  [[nodiscard]] bool is_blank(std::size_t begin, std::size_t end) const {
-    bool blank = true;
-    for_each_code_point(text_.substr(begin, end - begin),
-                        [&](UChar32 c, std::size_t, std::size_t) { blank = blank && is_breaking_space(c); });
-    return blank;
-  }
-
-  void emit(std::size_t end) {
-    if (end > start_) parts_.emplace_back(text_.substr(start_, end - start_));
-  }
-
-  /// Ends the part at its last blank; what stands behind that begins the next one.
-  void cut() {
-    if (after_blank_ <= start_) return;
-    emit(word_end_);
-    start_ = after_blank_;
-    length_ -= after_blank_length_;
-    after_blank_ = 0;
-  }
-
-  void cut_by_force() {
-    emit(end_);
-    start_ = end_;
-    length_ = 0;
-  }
-
-  /// A cluster longer than the limit: code points are the best that is left.
-  void cut_inside(std::size_t end) {
-    for_each_code_point(text_.substr(start_, end - start_), [&, base = start_](UChar32, std::size_t, std::size_t behind) {
-      if (length_ == limit_) cut_by_force();
-      end_ = base + behind;
-      ++length_;
-    });
-  }
-
-  std::string_view text_;
-  std::size_t limit_;
-  std::vector<std::string> parts_;
-  std::size_t start_ = 0;
-  std::size_t end_ = 0;
-  std::size_t length_ = 0;              // code points from start_ to end_
-  std::size_t word_end_ = 0;            // where the last blanks begin
-  std::size_t word_length_ = 0;
-  std::size_t after_blank_ = 0;         // where they end; 0: none in this part
-  std::size_t after_blank_length_ = 0;
-};
+  return parts;
+}
 
 }  // namespace
 
@@ -223,7 +190,9 @@ std::string fold(std::string_view text) {
 }
 
 std::string match_key(std::string_view text) {
-  return collapse(case_fold(to_valid_utf8(text)), [](UChar32 c) { return !is_noise(c); });
+  const std::string folded = case_fold(to_valid_utf8(text));
+  std::string key = collapse(folded, [](UChar32 c) { return !is_noise(c); });
+  return key.empty() ? collapse(folded, [](UChar32) { return true; }) : key;
 }
 
 std::size_t length(std::string_view text) noexcept {
@@ -234,14 +203,8 @@ std::size_t length(std::string_view text) noexcept {
 
 std::vector<std::string> split_at_words(std::string_view text, std::size_t limit) {
   const std::string valid = to_valid_utf8(text);
-  if (limit == 0) limit = 1;
-  Splitter splitter(valid, limit);
-  Clusters clusters(valid);
-  for (std::size_t end = 0; end < valid.size();) {
-    end = clusters.next();
-    splitter.add(end);
-  }
-  auto parts = splitter.finish();
+  auto parts = pack(valid, find_clusters(valid), std::max<std::size_t>(limit, 1));
+  // A text that fits stays as it is: only blanks at cuts are dropped.
   if (parts.size() == 1 && length(valid) <= limit) parts.front() = valid;
   return parts;
 }

@@ -13,12 +13,14 @@ namespace loquat::text {
 [[nodiscard]] std::string to_valid_utf8(std::string_view text);
 /// NFKC_Casefold, white space collapsed to single blanks, trimmed.
 [[nodiscard]] std::string fold(std::string_view text);
-/// fold(), then punctuation and symbols removed too: what training phrases are matched by.
+/// fold(), then punctuation and symbols removed too: what training phrases are matched by. A text of nothing else
+/// (an emoji) stays as fold() gives it.
 [[nodiscard]] std::string match_key(std::string_view text);
 /// Number of code points.
 [[nodiscard]] std::size_t length(std::string_view text) noexcept;
 /// Splits into parts of at most `limit` code points, between words where there is a blank, never inside a grapheme
-/// cluster (unless one cluster alone is longer than the limit). Blanks at the cuts are dropped. Never an empty part.
+/// cluster (unless one cluster alone is longer than the limit). Blanks at the cuts are dropped. Never an empty or blank part;
+/// a text that fits and is not blank comes back as it is.
 [[nodiscard]] std::vector<std::string> split_at_words(std::string_view text, std::size_t limit);
 
 [[nodiscard]] std::string to_lower_ascii(std::string_view text);
