@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bus/item.h"
+#include "db/sql.h"
+
+/// The SQL of the tables inbox and parked. Each function runs on a connection inside the caller's transaction. Multi-row
+/// statements are sorted by key: unsorted, two processes deadlock.
+namespace loquat::bus {
+
+/// An event ready to be stored.
+struct Arrival {
+  std::string conv;
+  MessageId message_id;
+  std::string event;
+  unsigned part = 0;
+  std::int64_t at_ms = 0;
+};
+
+/// Appends to the inbox; the rows' seq, in the arrivals' order. `seqs`: those to use (SQLite), empty on PostgreSQL.
+std::vector<std::int64_t> insert_arrivals(db::Connection& connection, std::span<const Arrival> arrivals, std::span<const std::int64_t> seqs);
+
+/// Pending rows of the partitions, lowest first, from above `after`.
+std::vector<std::int64_t> find_pending_seqs(db::Connection& connection, const std::vector<std::int64_t>& parts, std::int64_t after, std::size_t limit);
+/// The rows of these inbox numbers that still exist, by seq.
+std::vector<Item> load_inbox(db::Connection& connection, std::vector<std::int64_t> seqs);
+void delete_inbox(db::Connection& connection, std::vector<std::int64_t> seqs);
+void delete_parked(db::Connection& connection, std::vector<std::int64_t> seqs);
+
+struct Progress {
+  std::int64_t seq = 0;
+  bool parked = false;
+  int parts_sent = 0;
+};
+void update_progress(db::Connection& connection, std::vector<Progress> progress);
+
+/// Moves an event to `parked`, or rewrites its row there. `next_at_ms` empty: a dead letter.
+struct Parking {
+  Item item;
+  std::string page;
+  std::optional<std::int64_t> next_at_ms;
+  std::string reason;
+};
+void park(db::Connection& connection, std::vector<Parking> parkings);
+/// Stores an event that could not be read as a dead letter at once.
+void insert_dead(db::Connection& connection, const Arrival& arrival, std::int64_t seq, std::string_view page, std::string_view reason);
+
+/// Conversations of the partitions that have parked events (dead letters do not count): they are blocked.
+std::vector<std::string> find_blocked(db::Connection& connection, const std::vector<std::int64_t>& parts);
+/// Of those the ones whose time has come.
+std::vector<std::string> find_due(db::Connection& connection, const std::vector<std::int64_t>& parts, std::int64_t now_ms, std::size_t limit);
+/// All waiting parked events of a conversation, oldest first.
+std::vector<Item> load_parked(db::Connection& connection, const std::string& conv, std::size_t limit);
+/// Lets a page's parked events go on now.
+std::int64_t release_page(db::Connection& connection, std::string_view page, std::int64_t now_ms);
+
+void add_attempt(db::Connection& connection, std::vector<std::int64_t> seqs);
+/// Removes all of a conversation. `thread_id` with channel and account optional.
+void erase_conversation(db::Connection& connection, std::string_view thread_id, const std::optional<std::string>& channel,
+                        const std::optional<std::string>& account);
+
+[[nodiscard]] std::int64_t now_ms() noexcept;
+
+}  // namespace loquat::bus

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "bus/bus.h"
+
+namespace loquat::bus {
+
+/// Conversations are spread over this many partitions; processes own whole partitions.
+inline constexpr unsigned partition_count = 64;
+
+[[nodiscard]] inline unsigned partition_of(const chat::ConversationId& conversation) noexcept {
+  return static_cast<unsigned>(conversation.hash() % partition_count);
+}
+
+/// One pending event in memory: its row in the inbox or among the parked.
+struct Item {
+  std::int64_t seq = 0;
+  Event event;
+  int attempts = 0;
+  int parts_sent = 0;        ///< parts of its replies that are known to be delivered
+  std::int64_t admitted_ms = 0;
+  bool parked = false;       ///< its row is in `parked`, not in `inbox`
+  bool fresh = false;        ///< admitted by this very process just now: no look-up for an earlier decision is needed
+};
+
+/// The event as stored in the column `event`.
+[[nodiscard]] std::string to_stored(const Event& event);
+/// Throws Error(malformed) when the text is not ours.
+[[nodiscard]] Event from_stored(const std::string& conversation_key, const MessageId& id, const std::string& text);
+
+}  // namespace loquat::bus
