@@ -1,9 +1,12 @@
 #include "core/json.h"
 
 #include <array>
+#include <boost/json/basic_parser_impl.hpp>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
 
 #include "core/error.h"
@@ -65,6 +68,79 @@ bool has_surrogate_escape(std::string_view text) noexcept {
   return false;
 }
 
+/// Builds the value as json::parser does, but reads doubles exactly: Boost 1.81's own conversion is off by one unit in the
+/// last place for every fifth number of 17 digits, and stored documents must come back as they were.
+class DocumentBuilder {
+ public:
+  static constexpr std::size_t max_object_size = json::object::max_size();
+  static constexpr std::size_t max_array_size = json::array::max_size();
+  static constexpr std::size_t max_key_size = json::string::max_size();
+  static constexpr std::size_t max_string_size = json::string::max_size();
+
+  void reset() { stack_.reset(); }
+  json::value release() { return stack_.release(); }
+
+  bool on_document_begin(json::error_code&) { return true; }
+  bool on_document_end(json::error_code&) { return true; }
+  bool on_object_begin(json::error_code&) { return true; }
+  bool on_object_end(std::size_t count, json::error_code&) { return stack_.push_object(count), true; }
+  bool on_array_begin(json::error_code&) { return true; }
+  bool on_array_end(std::size_t count, json::error_code&) { return stack_.push_array(count), true; }
+  bool on_key_part(json::string_view text, std::size_t, json::error_code&) { return stack_.push_chars(text), true; }
+  bool on_key(json::string_view text, std::size_t, json::error_code&) { return stack_.push_key(text), true; }
+  bool on_string_part(json::string_view text, std::size_t, json::error_code&) { return stack_.push_chars(text), true; }
+  bool on_string(json::string_view text, std::size_t, json::error_code&) { return stack_.push_string(text), true; }
+  bool on_number_part(json::string_view, json::error_code&) { return true; }
+  bool on_int64(std::int64_t value, json::string_view, json::error_code&) { return stack_.push_int64(value), true; }
+  bool on_uint64(std::uint64_t value, json::string_view, json::error_code&) { return stack_.push_uint64(value), true; }
+  bool on_double(double rough, json::string_view text, json::error_code& error) {
+    const auto value = exact(text, rough);
+    if (!std::isfinite(value)) {
+      error = make_error_code(json::error::exponent_overflow);
+      return false;
+    }
+    stack_.push_double(value);
+    return true;
+  }
+  bool on_bool(bool value, json::error_code&) { return stack_.push_bool(value), true; }
+  bool on_null(json::error_code&) { return stack_.push_null(), true; }
+  bool on_comment_part(json::string_view, json::error_code&) { return true; }
+  bool on_comment(json::string_view, json::error_code&) { return true; }
+
+ private:
+  static double exact(json::string_view text, double rough) noexcept {
+    double value = 0;
+    const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (result.ec == std::errc()) return value;
+    // Out of range: too small (a zero, or nearly) or too large.
+    return std::fabs(rough) < 1 ? std::copysign(0.0, rough) : std::numeric_limits<double>::infinity();
+  }
+
+  json::value_stack stack_;
+};
+
+using DocumentParser = json::basic_parser<DocumentBuilder>;
+
+json::parse_options options_for(std::size_t max_depth) {
+  json::parse_options options;
+  options.max_depth = max_depth;
+  return options;
+}
+
+bool read_document(DocumentParser& parser, std::string_view text, json::value& out, JsonError& error) {
+  parser.reset();
+  parser.handler().reset();
+  json::error_code failure;
+  const std::size_t consumed = parser.write_some(false, text.data(), text.size(), failure);
+  if (!failure && consumed < text.size()) failure = make_error_code(json::error::extra_data);
+  if (failure) {
+    error = {consumed, failure.message(), failure == json::error::too_deep};
+    return false;
+  }
+  out = parser.handler().release();
+  return true;
+}
+
 void append_unicode_escape(std::string& out, std::uint32_t code_point) {
   const auto unit = [&out](std::uint32_t value) {
     out += "\\u";
@@ -99,22 +175,20 @@ void append_integer(std::string& out, Integer value) {
 }  // namespace
 
 bool try_parse_json(std::string_view text, json::value& out, JsonError& error, std::size_t max_depth) {
-  json::parse_options options;
-  options.max_depth = max_depth;
   std::string fixed;
   if (has_surrogate_escape(text)) {
     fixed = replace_lone_surrogates(text);
     text = fixed;
   }
-  json::parser parser({}, options);
-  boost::system::error_code failure;
-  const std::size_t consumed = parser.write(text.data(), text.size(), failure);
-  if (failure) {
-    error = {consumed, failure.message(), failure == json::error::too_deep};
-    return false;
+  constexpr std::size_t usual_depth = 128;
+  constexpr std::size_t usual_size = 64 * 1024;
+  if (max_depth == usual_depth && text.size() <= usual_size) {
+    // The parser's memory is kept for the next text of this thread, unless it could be much.
+    thread_local DocumentParser parser(options_for(usual_depth));
+    return read_document(parser, text, out, error);
   }
-  out = parser.release();
-  return true;
+  DocumentParser parser(options_for(max_depth));
+  return read_document(parser, text, out, error);
 }
 
 json::value parse_json(std::string_view text, std::size_t max_depth) {

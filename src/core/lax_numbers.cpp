@@ -60,7 +60,9 @@ std::string_view without_zero_fraction(std::string_view text) noexcept {
 }  // namespace
 
 std::variant<std::int64_t, NumberFault> parse_integer(std::string_view text) {
-  const std::string number = without_underscores(without_zero_fraction(trim(text)));
+  text = without_zero_fraction(trim(text));
+  if (text.size() > 1 && (text[0] == '+' || text[0] == '-') && text[1] == '_') return NumberFault::unreadable;
+  const std::string number = without_underscores(text);
   std::string_view digits = number;
   if (digits.starts_with('+')) digits.remove_prefix(1);
   const auto* begin = digits.data();

@@ -13,10 +13,14 @@ using std::chrono::microseconds;
 constexpr std::int64_t milliseconds_from = 20'000'000'000;  // greater numbers are milliseconds
 constexpr std::int64_t last_second = 253'402'300'799;       // 9999-12-31T23:59:59
 constexpr std::int64_t first_second = -62'167'219'200;      // 0000-01-01T00:00:00
+constexpr Time year_one = std::chrono::sys_days(std::chrono::year(1) / 1 / 1);
 
 constexpr std::string_view from_date = "datetime_from_date_parsing";
 
 TimeFault fault(std::string_view reason) { return {std::string(from_date), std::string(reason)}; }
+
+/// Python's datetime begins with the year 1; its years are those written, before any offset is applied.
+TimeFault year_zero() { return {"datetime_parsing", "year 0 is out of range"}; }
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
@@ -26,12 +30,7 @@ int two_digits(std::string_view text, std::size_t at) noexcept {
   return (text[at] - '0') * 10 + (text[at + 1] - '0');
 }
 
-struct Date {
-  std::chrono::sys_days day;
-  bool year_zero;
-};
-
-std::variant<Date, TimeFault> parse_date(std::string_view text) {
+std::variant<std::chrono::sys_days, TimeFault> parse_date(std::string_view text) {
   if (text.size() < 10) return fault("input is too short");
   for (std::size_t i = 0; i < 4; ++i) {
     if (!is_digit(text[i])) return fault("invalid character in year");
@@ -47,7 +46,7 @@ std::variant<Date, TimeFault> parse_date(std::string_view text) {
   const std::chrono::year_month_day date(std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day)));
   if (!date.ok()) return fault("day value is outside expected range");
-  return Date{std::chrono::sys_days(date), year == 0};
+  return std::chrono::sys_days(date);
 }
 
 /// The minus sign U+2212 that ISO 8601 prefers counts as one, too.
@@ -108,12 +107,15 @@ std::optional<microseconds> parse_clock(std::string_view text) {
 std::variant<Time, TimeFault> from_unix(std::int64_t number, double fraction) {
   const bool milliseconds = number > milliseconds_from || number < -milliseconds_from;
   const std::int64_t per_unit = milliseconds ? 1'000 : 1'000'000;
-  const std::int64_t limit = milliseconds ? 1'000 : 1;
-  if (number / limit > last_second) return fault("dates after 9999 are not supported as unix timestamps");
-  if (number / limit < first_second) return fault("dates before 0000 are not supported as unix timestamps");
+  const std::int64_t per_second = milliseconds ? 1'000 : 1;
+  const std::int64_t second = number / per_second - (number % per_second < 0 ? 1 : 0);
+  if (second > last_second) return fault("dates after 9999 are not supported as unix timestamps");
+  if (second < first_second) return fault("dates before 0000 are not supported as unix timestamps");
   // pydantic takes the fraction for one of a second even when the number is in milliseconds; the sane reading differs
   // by less than a millisecond.
-  return Time(microseconds(number * per_unit + std::llround(fraction * static_cast<double>(per_unit))));
+  const Time time(microseconds(number * per_unit + std::llround(fraction * static_cast<double>(per_unit))));
+  if (time < year_one) return year_zero();
+  return time;
 }
 
 /// [+-]digits[.digits]; empty when it is none or does not fit.
@@ -141,15 +143,15 @@ std::variant<Time, TimeFault> parse_time(std::string_view text) {
   if (const auto number = parse_unix(text)) return from_unix(number->first, number->second);
   const auto date = parse_date(text);
   if (const auto* wrong = std::get_if<TimeFault>(&date)) return *wrong;
-  const auto [day, year_zero] = std::get<Date>(date);
+  const Time day = std::get<std::chrono::sys_days>(date);
   std::optional<microseconds> clock = microseconds(0);
   if (text.size() > 10) {
     constexpr std::string_view separators = "Tt _";
     clock = separators.contains(text[10]) ? parse_clock(text.substr(11)) : std::nullopt;
   }
   if (!clock) return fault("unexpected extra characters at the end of the input");
-  if (year_zero) return TimeFault{"datetime_parsing", "year 0 is out of range"};
-  return Time(day) + *clock;
+  if (day < year_one) return year_zero();
+  return day + *clock;
 }
 
 }  // namespace loquat::schema

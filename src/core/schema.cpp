@@ -18,9 +18,8 @@ Error unreadable(std::string detail) {
 
 /// FastAPI: no content type, application/json, application/*+json.
 bool is_json(std::string_view content_type) {
-  content_type = text::trim_ascii(content_type.substr(0, content_type.find(';')));
   if (content_type.empty()) return true;
-  const std::string type = text::to_lower_ascii(content_type);
+  const std::string type = text::to_lower_ascii(text::trim_ascii(content_type.substr(0, content_type.find(';'))));
   return type == "application/json" || (type.starts_with("application/") && type.ends_with("+json") &&
                                         std::string_view(type).substr(12).find('/') == std::string_view::npos);
 }

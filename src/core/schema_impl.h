@@ -155,13 +155,17 @@ void for_each_member(Visit visit) {
 }
 
 template <Integer T>
+bool check_range(std::int64_t number, const json::value& input, const Path& path, Issues& issues) {
+  constexpr auto lowest = static_cast<double>(std::numeric_limits<T>::min());
+  constexpr auto highest = static_cast<double>(std::numeric_limits<T>::max());
+  return std::in_range<T>(number) || check_bounds(number, {{}, lowest, highest}, input, path, issues);
+}
+
+template <Integer T>
   requires(!std::is_same_v<T, std::int64_t>)
 bool read_value(const json::value& value, T& out, const Path& path, Issues& issues) {
   std::int64_t number = 0;
-  if (!read_value(value, number, path, issues)) return false;
-  constexpr auto lowest = static_cast<double>(std::numeric_limits<T>::min());
-  constexpr auto highest = static_cast<double>(std::numeric_limits<T>::max());
-  if (!std::in_range<T>(number)) return check_bounds(number, {{}, lowest, highest}, value, path, issues);
+  if (!read_value(value, number, path, issues) || !check_range<T>(number, value, path, issues)) return false;
   out = static_cast<T>(number);
   return true;
 }
@@ -216,19 +220,35 @@ bool read_value(const json::value& value, std::optional<T>& out, const Path& pat
   return true;
 }
 
-/// The rules beyond the type.
+/// Reads a member of T with the rules beyond its type; `member` stays as it is when one is broken.
 template <class T, class Member>
-bool check_rules(const Member& member, std::string_view name, const json::value& input, const Path& path, Issues& issues) {
+bool read_member(const json::value& value, Member& member, std::string_view name, const Path& path, Issues& issues) {
   if constexpr (is_optional<Member>) {
-    return !member.has_value() || check_rules<T>(*member, name, input, path, issues);
-  } else if constexpr (std::is_same_v<Member, std::string>) {
-    return check_min_length(member, min_length_of<T>(name), input, path, issues);
+    typename Member::value_type inner{};
+    if (!value.is_null() && !read_member<T>(value, inner, name, path, issues)) return false;
+    member = value.is_null() ? std::nullopt : Member(std::move(inner));
+    return true;
   } else if constexpr (Integer<Member>) {
-    return check_bounds(static_cast<std::int64_t>(member), bounds_of<T>(name), input, path, issues);
+    std::int64_t number = 0;
+    if (!read_value(value, number, path, issues) || !check_bounds(number, bounds_of<T>(name), value, path, issues) ||
+        !check_range<Member>(number, value, path, issues)) {
+      return false;
+    }
+    member = static_cast<Member>(number);
+    return true;
   } else if constexpr (std::is_same_v<Member, double>) {
-    return check_bounds(member, bounds_of<T>(name), input, path, issues);
+    double number = 0;
+    if (!read_value(value, number, path, issues) || !check_bounds(number, bounds_of<T>(name), value, path, issues)) return false;
+    member = number;
+    return true;
+  } else if constexpr (std::is_same_v<Member, std::string>) {
+    std::string text;
+    if (!read_value(value, text, path, issues) || !check_min_length(text, min_length_of<T>(name), value, path, issues)) return false;
+    member = std::move(text);
+    return true;
+  } else {
+    return read_value(value, member, path, issues);
   }
-  return true;
 }
 
 template <Described T>
@@ -247,8 +267,7 @@ bool read_value(const json::value& value, T& out, const Path& path, Issues& issu
       return;
     }
     if (present != nullptr) present->emplace(name);
-    auto& member = out.*decltype(descriptor)::pointer;
-    good = read_value(*sent, member, here, issues) && check_rules<T>(member, name, *sent, here, issues) && good;
+    good = read_member<T>(*sent, out.*decltype(descriptor)::pointer, name, here, issues) && good;
   });
   return good;
 }
