@@ -51,6 +51,16 @@ class HistogramSeries final : public Histogram {
                                                                            0.5, 1, 2.5, 5, 10}};
 };
 
+/// prometheus-cpp writes help texts as they are.
+std::string escape_help(std::string_view help) {
+  std::string out;
+  for (const char c : help) {
+    if (c == '\\') out += '\\';
+    out += c == '\n' ? std::string_view("\\n") : std::string_view(&c, 1);
+  }
+  return out;
+}
+
 template <class Series>
 struct Entry {
   std::unique_ptr<Series> series = std::make_unique<Series>();
@@ -123,7 +133,7 @@ class Registry {
       if (!types_.try_emplace(std::string(name), type).second)
         throw std::logic_error("metric " + std::string(name) + " has two types");
       family = families.try_emplace(std::string(name)).first;
-      family->second.help = help;
+      family->second.help = escape_help(help);
     }
     auto& entry = family->second.series[std::move(labels)];
     entry.shown = true;
