@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -116,6 +117,7 @@ struct DatabaseSettings {
   std::chrono::milliseconds pool_timeout{5'000};
   std::chrono::milliseconds connect_timeout{3'000};
   std::chrono::milliseconds statement_timeout{10'000};  ///< by our own clock: a server that hangs counts as away
+  std::string name = "database";                         ///< label of the pool's metrics
   bool synchronous_full = true;                          ///< SQLite: false = NORMAL, may lose the last commits on power loss
 };
 

@@ -1,0 +1,237 @@
+#include "db/sqlite.h"
+
+#include <algorithm>
+#include <deque>
+#include <future>
+#include <mutex>
+
+#include "core/log.h"
+#include "core/metrics.h"
+#include "db/errors.h"
+#include "db/sqlite_checkpointer.h"
+#include "db/sqlite_connection.h"
+
+namespace loquat::db {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t most_in_a_transaction = 1'000;
+constexpr std::size_t most_waiting = 20'000;
+constexpr std::chrono::minutes blocking_timeout{10};  // migrations of large tables
+
+class Worker final : public async::Pool::Worker {
+ public:
+  Worker(SqliteConnection::Settings settings, SqliteCheckpointer* checkpointer)
+      : settings_(std::move(settings)), checkpointer_(checkpointer) {}
+
+  SqliteConnection& connection() {
+    if (connection_ && connection_->broken()) connection_.reset();
+    if (!connection_) {
+      connection_ = std::make_unique<SqliteConnection>(settings_);
+      if (checkpointer_ != nullptr) checkpointer_->watch(*connection_);
+    }
+    return *connection_;
+  }
+
+ private:
+  SqliteConnection::Settings settings_;
+  SqliteCheckpointer* checkpointer_;
+  std::unique_ptr<SqliteConnection> connection_;
+};
+
+class SqliteDatabase final : public Database {
+ public:
+  SqliteDatabase(std::string path, DatabaseSettings settings);
+  ~SqliteDatabase() override { close(); }
+
+  [[nodiscard]] Dialect dialect() const noexcept override { return Dialect::sqlite; }
+  void submit(Mode mode, Job job, Done done) override;
+  void run_blocking(const std::function<void(Connection&)>& job) override;
+  void close() override;
+
+ private:
+  struct Waiting {
+    Job job;
+    Done done;
+    Clock::time_point since;
+    bool blocking = false;
+  };
+  using Group = std::vector<Waiting>;
+  using Errors = std::vector<std::exception_ptr>;
+
+  void enqueue(Waiting waiting);
+  Group take_group();
+  void work(Worker& worker);
+  void run_group(Worker& worker, Group& group);
+  static bool run_transaction(SqliteConnection& connection, Group& group, Errors& errors);
+  static void run_job(SqliteConnection& connection, Waiting& waiting, bool alone);
+
+  const DatabaseSettings settings_;
+  const bool memory_;
+  metrics::Histogram& wait_time_;
+  std::unique_ptr<SqliteCheckpointer> checkpointer_;
+  std::mutex mutex_;
+  std::deque<Waiting> queue_;
+  bool scheduled_ = false;
+  std::unique_ptr<async::Pool> writer_;
+  std::unique_ptr<async::Pool> readers_;
+};
+
+SqliteDatabase::SqliteDatabase(std::string path, DatabaseSettings settings)
+    : settings_(std::move(settings)),
+      memory_(path == ":memory:"),
+      wait_time_(metrics::histogram("db_pool_wait_seconds", "Time a job waited for a thread of its pool",
+                                    {{"pool", settings_.name + "_group"}})) {
+  const SqliteConnection::Settings writing{path, false, settings_.synchronous_full, settings_.statement_timeout};
+  SqliteConnection::Settings reading = writing;
+  reading.read_only = true;
+  if (!memory_) checkpointer_ = std::make_unique<SqliteCheckpointer>(writing);
+  async::Pool::Settings one{settings_.name + "_writer", 1, 1};
+  // Waiting is measured and limited job by job in work().
+  one.wait_limit = std::chrono::hours(1);
+  writer_ = std::make_unique<async::Pool>(
+      one, [writing, checkpointer = checkpointer_.get()] { return std::make_unique<Worker>(writing, checkpointer); });
+  if (memory_) return;
+  const std::size_t most = std::clamp<std::size_t>(settings_.most, 1, 8);
+  async::Pool::Settings several{settings_.name, std::min<std::size_t>(std::max<std::size_t>(settings_.kept, 1), 2), most};
+  several.wait_limit = settings_.pool_timeout;
+  several.kept = std::min(several.kept, most);
+  readers_ = std::make_unique<async::Pool>(several, [reading] { return std::make_unique<Worker>(reading, nullptr); });
+}
+
+void SqliteDatabase::submit(Mode mode, Job job, Done done) {
+  if (mode != Mode::read || memory_) return enqueue({std::move(job), std::move(done), Clock::now()});
+  readers_->submit([job = std::move(job), done = std::move(done)](async::Pool::Worker* worker, bool expired) mutable {
+    if (expired) return done(async::make_pool_timeout());
+    std::exception_ptr error;
+    try {
+      job(static_cast<Worker*>(worker)->connection());
+    } catch (...) {
+      error = std::current_exception();
+    }
+    done(std::move(error));
+  });
+}
+
+void SqliteDatabase::enqueue(Waiting waiting) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (queue_.size() >= most_waiting) throw Error(Code::unavailable, "too much work is waiting, try again later");
+    queue_.push_back(std::move(waiting));
+    if (scheduled_) return;
+    scheduled_ = true;
+  }
+  try {
+    writer_->submit([this](async::Pool::Worker* worker, bool) { work(*static_cast<Worker*>(worker)); });
+  } catch (...) {
+    // Shutting down. Others may have queued behind this job meanwhile.
+    for (auto group = take_group(); !group.empty(); group = take_group()) {
+      for (auto& refused : group) refused.done(std::current_exception());
+    }
+  }
+}
+
+SqliteDatabase::Group SqliteDatabase::take_group() {
+  const std::lock_guard lock(mutex_);
+  const auto count = std::min(queue_.size(), most_in_a_transaction);
+  if (count == 0) scheduled_ = false;
+  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+  Group group(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+  queue_.erase(queue_.begin(), end);
+  return group;
+}
+
+void SqliteDatabase::work(Worker& worker) {
+  for (auto group = take_group(); !group.empty(); group = take_group()) run_group(worker, group);
+}
+
+void SqliteDatabase::run_group(Worker& worker, Group& group) {
+  Errors errors(group.size());
+  const auto start = Clock::now();
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    wait_time_.observe(start - group[i].since);
+    if (start - group[i].since > settings_.pool_timeout && !group[i].blocking) errors[i] = async::make_pool_timeout();
+  }
+  try {
+    auto& connection = worker.connection();
+    // An error may take the whole transaction with it (a full disk): the others then run once more without that job.
+    if (!run_transaction(connection, group, errors) && !run_transaction(connection, group, errors)) {
+      throw away("the transaction was rolled back by SQLite");
+    }
+  } catch (...) {
+    for (auto& error : errors) {
+      if (!error) error = std::current_exception();
+    }
+  }
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    group[i].job = nullptr;
+    group[i].done(std::move(errors[i]));
+  }
+}
+
+/// False when SQLite gave the transaction up because of one job, whose error is then noted.
+bool SqliteDatabase::run_transaction(SqliteConnection& connection, Group& group, Errors& errors) {
+  const auto alive = static_cast<std::size_t>(std::ranges::count(errors, nullptr));
+  if (alive == 0) return true;
+  try {
+    connection.begin_immediate();
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      if (errors[i]) continue;
+      try {
+        run_job(connection, group[i], alive == 1);
+      } catch (...) {
+        errors[i] = std::current_exception();
+        if (alive == 1) {
+          connection.rollback();
+          return true;
+        }
+        if (!connection.in_transaction()) return false;
+        connection.execute("ROLLBACK TO job");
+        connection.execute("RELEASE job");
+      }
+    }
+    connection.commit();
+    return true;
+  } catch (...) {
+    connection.rollback();
+    throw;
+  }
+}
+
+void SqliteDatabase::run_job(SqliteConnection& connection, Waiting& waiting, bool alone) {
+  if (!alone) connection.execute("SAVEPOINT job");
+  struct Patience {
+    SqliteConnection& connection;
+    std::chrono::milliseconds usual;
+    ~Patience() { connection.set_timeout(usual); }
+  };
+  const Patience patience{connection, connection.timeout()};
+  if (waiting.blocking) connection.set_timeout(blocking_timeout);
+  waiting.job(connection);
+  if (!connection.in_transaction()) throw away("the transaction was rolled back by SQLite");
+  if (!alone) connection.execute("RELEASE job");
+}
+
+void SqliteDatabase::run_blocking(const std::function<void(Connection&)>& job) {
+  std::promise<void> finished;
+  auto result = finished.get_future();
+  enqueue({[&job](Connection& connection) { job(connection); },
+           [&finished](std::exception_ptr error) { error ? finished.set_exception(std::move(error)) : finished.set_value(); },
+           Clock::now(), true});
+  result.get();
+}
+
+void SqliteDatabase::close() {
+  if (readers_) readers_->close();
+  writer_->close();
+  checkpointer_.reset();
+}
+
+}  // namespace
+
+std::unique_ptr<Database> open_sqlite(std::string path, DatabaseSettings settings) {
+  return std::make_unique<SqliteDatabase>(std::move(path), std::move(settings));
+}
+
+}  // namespace loquat::db

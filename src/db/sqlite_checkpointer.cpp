@@ -1,0 +1,81 @@
+#include "db/sqlite_checkpointer.h"
+
+#include "core/log.h"
+
+namespace loquat::db {
+namespace {
+
+constexpr int pages_to_checkpoint = 1'000;   // 4 MB
+constexpr int pages_to_truncate = 16'000;    // 64 MB: a passive checkpoint cannot keep up with a steady writer
+constexpr int truncate_wait_ms = 50;         // how long writers may be held up by a reader then
+
+}  // namespace
+
+SqliteCheckpointer::SqliteCheckpointer(SqliteConnection::Settings settings) : settings_(std::move(settings)) {
+  thread_ = std::thread([this] { work(); });
+}
+
+SqliteCheckpointer::~SqliteCheckpointer() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void SqliteCheckpointer::watch(SqliteConnection& writer) {
+  const auto hook = [](void* self, sqlite3*, const char*, int pages) {
+    static_cast<SqliteCheckpointer*>(self)->on_commit(pages);
+    return SQLITE_OK;
+  };
+  sqlite3_wal_hook(writer.handle(), hook, this);
+}
+
+void SqliteCheckpointer::on_commit(int pages_in_log) {
+  if (pages_in_log < pages_to_checkpoint || wanted_.load(std::memory_order_relaxed)) return;
+  {
+    const std::lock_guard lock(mutex_);
+    pages_ = pages_in_log;
+    wanted_ = true;
+  }
+  wake_.notify_one();
+}
+
+void SqliteCheckpointer::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return stopping_ || wanted_; });
+    if (stopping_) return;
+    const int pages = pages_;
+    lock.unlock();
+    try {
+      checkpoint(pages);
+    } catch (const Error& error) {
+      log::warning("db", "a checkpoint failed; it is tried again later", {{"detail", error.log_detail()}});
+      connection_.reset();
+    } catch (const std::exception& error) {
+      log::warning("db", "a checkpoint failed; it is tried again later", {{"detail", error.what()}});
+      connection_.reset();
+    }
+    lock.lock();
+    // Not again at once when it could not do much (a full disk, a long reader).
+    wake_.wait_for(lock, std::chrono::milliseconds(50), [this] { return stopping_; });
+    wanted_ = false;
+  }
+}
+
+void SqliteCheckpointer::checkpoint(int pages_in_log) {
+  if (!connection_) connection_ = std::make_unique<SqliteConnection>(settings_);
+  int in_log = 0;
+  int moved = 0;
+  const int passive = sqlite3_wal_checkpoint_v2(connection_->handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
+  if (passive != SQLITE_OK && (passive & 0xFF) != SQLITE_BUSY) {
+    throw Error(Code::unavailable, "checkpoint", sqlite3_errmsg(connection_->handle()));
+  }
+  if (pages_in_log < pages_to_truncate) return;
+  sqlite3_busy_timeout(connection_->handle(), truncate_wait_ms);
+  sqlite3_wal_checkpoint_v2(connection_->handle(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+}
+
+}  // namespace loquat::db
