@@ -165,7 +165,7 @@ void replace_or_append(std::vector<Document>& documents, const std::vector<Docum
     if (found == by_id.end()) {
       added.push_back(change);
     } else {
-      documents[found->second].body = change.body;
+      documents[found->second] = change;
     }
   }
   for (auto& document : added) documents.push_back(std::move(document));

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <mutex>
+#include <vector>
+
+#include "bot/admin_store.h"
+#include "bot/store.h"
+
+namespace loquat::bot {
+
+/// Both ports in memory: a test double.
+class MemoryStore final : public Store, public AdminStore {
+ public:
+  asio::awaitable<std::int64_t> active_version() override;
+  asio::awaitable<std::optional<Definition>> load_version(std::int64_t version) override;
+  asio::awaitable<std::int64_t> publish(std::string built_by, std::function<void(const Definition&)> check) override;
+  asio::awaitable<std::vector<VersionSummary>> versions() override;
+  asio::awaitable<void> activate(std::int64_t version) override;
+  asio::awaitable<void> ensure_default() override;
+  asio::awaitable<Imported> import(Definition definition) override;
+  asio::awaitable<Definition> draft() override;
+  asio::awaitable<void> ping() override;
+
+  asio::awaitable<std::vector<Document>> list(Kind kind) override;
+  asio::awaitable<std::optional<Document>> find(Kind kind, std::string id) override;
+  asio::awaitable<Document> create(Kind kind, json::object body) override;
+  asio::awaitable<Document> update(Kind kind, std::string id, Change change, std::optional<std::int64_t> if_version) override;
+  asio::awaitable<bool> remove(Kind kind, std::string id, std::optional<std::int64_t> if_version) override;
+  asio::awaitable<std::optional<StoredConfig>> find_config(std::string bot) override;
+  asio::awaitable<std::optional<StoredConfig>> update_config(std::string bot, Change change,
+                                                             std::optional<std::int64_t> if_version) override;
+  asio::awaitable<Draft> load_draft() override;
+  asio::awaitable<Imported> import_file(ExportFile file, json::array loc) override;
+  asio::awaitable<BuildStatus> build_status() override;
+  asio::awaitable<void> set_build_status(BuildStatus status) override;
+
+ private:
+  struct Published {
+    VersionSummary summary;
+    Definition definition;
+  };
+  std::vector<Document>& documents(Kind kind) { return kind == Kind::intent ? draft_.intents : draft_.entities; }
+  std::int64_t insert_version(std::string built_by);
+
+  std::mutex mutex_;
+  Draft draft_;
+  std::int64_t config_version_ = 0;  ///< 0: the bot `default` is not there yet
+  std::vector<Published> versions_;
+  std::int64_t active_ = 0;
+  BuildStatus status_;
+};
+
+}  // namespace loquat::bot
