@@ -20,11 +20,11 @@ constexpr std::uint32_t v4(unsigned a, unsigned b, unsigned c, unsigned d) { ret
 
 /// IANA's special-purpose IPv4 addresses that are not globally reachable, and what is no unicast.
 constexpr std::array not_public_v4{
-    Block4{v4(0, 0, 0, 0), 8},        Block4{v4(10, 0, 0, 0), 8},      Block4{v4(100, 64, 0, 0), 10},
-    Block4{v4(127, 0, 0, 0), 8},      Block4{v4(169, 254, 0, 0), 16},  Block4{v4(172, 16, 0, 0), 12},
-    Block4{v4(192, 0, 0, 0), 24},     Block4{v4(192, 0, 2, 0), 24},    Block4{v4(192, 88, 99, 0), 24},
-    Block4{v4(192, 168, 0, 0), 16},   Block4{v4(198, 18, 0, 0), 15},   Block4{v4(198, 51, 100, 0), 24},
-    Block4{v4(203, 0, 113, 0), 24},   Block4{v4(224, 0, 0, 0), 4},     Block4{v4(240, 0, 0, 0), 4},
+    Block4{v4(0, 0, 0, 0), 8},      Block4{v4(10, 0, 0, 0), 8},     Block4{v4(100, 64, 0, 0), 10},
+    Block4{v4(127, 0, 0, 0), 8},    Block4{v4(169, 254, 0, 0), 16}, Block4{v4(172, 16, 0, 0), 12},
+    Block4{v4(192, 0, 0, 0), 24},   Block4{v4(192, 0, 2, 0), 24},   Block4{v4(192, 88, 99, 0), 24},
+    Block4{v4(192, 168, 0, 0), 16}, Block4{v4(198, 18, 0, 0), 15},  Block4{v4(198, 51, 100, 0), 24},
+    Block4{v4(203, 0, 113, 0), 24}, Block4{v4(224, 0, 0, 0), 4},    Block4{v4(240, 0, 0, 0), 4},
 };
 
 bool is_public_v4(std::uint32_t address) {
@@ -45,11 +45,11 @@ bool starts_with(const std::array<std::uint8_t, 16>& bytes, std::initializer_lis
 
 bool is_public_v6(const std::array<std::uint8_t, 16>& b) {
   if (starts_with(b, {0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0})) return is_public_v4(embedded(b, 12));  // NAT64
-  if ((b[0] & 0xe0U) != 0x20U) return false;                                    // only 2000::/3 is global unicast
-  if (starts_with(b, {0x20, 0x02})) return is_public_v4(embedded(b, 2));        // 6to4
-  if (b[0] == 0x20 && b[1] == 0x01 && b[2] < 0x02) return false;                // 2001::/23: Teredo, ORCHID, benchmarks...
-  if (starts_with(b, {0x20, 0x01, 0x0d, 0xb8})) return false;                   // documentation
-  if (b[0] == 0x3f && b[1] == 0xff && b[2] < 0x10) return false;                // documentation, 3fff::/20
+  if ((b[0] & 0xe0U) != 0x20U) return false;                              // only 2000::/3 is global unicast
+  if (starts_with(b, {0x20, 0x02})) return is_public_v4(embedded(b, 2));  // 6to4
+  if (b[0] == 0x20 && b[1] == 0x01 && b[2] < 0x02) return false;          // 2001::/23: Teredo, ORCHID, benchmarks...
+  if (starts_with(b, {0x20, 0x01, 0x0d, 0xb8})) return false;             // documentation
+  if (b[0] == 0x3f && b[1] == 0xff && b[2] < 0x10) return false;          // documentation, 3fff::/20
   if ((b[8] & 0xfdU) == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe) return is_public_v4(embedded(b, 12));  // ISATAP
   return true;
 }

@@ -15,8 +15,8 @@ namespace loquat::http {
 
 /// Which addresses a request may reach. Checked on the real socket address at connect, so DNS tricks do not help.
 struct AddressPolicy {
-  bool public_only = false;           ///< URLs from bots' data: no private, loopback, link-local, metadata addresses...
-  std::vector<std::string> allowed;   ///< ...except these networks (CIDR)
+  bool public_only = false;          ///< URLs from bots' data: no private, loopback, link-local, metadata addresses...
+  std::vector<std::string> allowed;  ///< ...except these networks (CIDR)
 };
 
 struct ClientRequest {
@@ -24,39 +24,40 @@ struct ClientRequest {
   std::string url;
   Headers headers;
   std::string body;
-  std::chrono::milliseconds deadline{30'000};       ///< for everything: look-up, connect, send, answer
+  std::chrono::milliseconds deadline{30'000};  ///< for everything: look-up, connect, send, answer
   std::chrono::milliseconds connect_deadline{5'000};
   std::size_t response_limit = std::size_t{1} << 20U;  ///< bytes
-  unsigned max_redirects = 0;  ///< followed by us; across origins the request's own headers are dropped
+  unsigned max_redirects = 0;                          ///< followed by us; across origins the request's own headers are dropped
   bool use_environment_proxy = true;
-  std::string proxy;           ///< overrides the environment's
+  std::string proxy;                         ///< overrides the environment's
   const AddressPolicy* addresses = nullptr;  ///< null: any; must outlive the call
 };
 
 /// How a request ended that got no answer.
 enum class Failure : std::uint8_t {
   none,
-  not_sent,       ///< refused, unresolved, TLS failed, not allowed, bad URL: the server has not seen it
-  unknown,        ///< lost or timed out after it may have been sent: the server may have acted on it
+  not_sent,  ///< refused, unresolved, TLS failed, not allowed, bad URL: the server has not seen it
+  unknown,   ///< lost or timed out after it may have been sent: the server may have acted on it
 };
 
 struct ClientResponse {
   Failure failure = Failure::none;
-  std::string error;     ///< plain words when failure is not none (no secret of the URL in it)
+  std::string error;  ///< plain words when failure is not none (no secret of the URL in it)
   unsigned status = 0;
   Headers headers;
   std::string body;
 };
 
 /// Outbound HTTP: one libcurl multi handle a loop, driven by that loop; connections pooled and kept per host, TLS verified
-/// (1.2 or newer), at most `per_host` requests at once a host and loop, others wait in order. `send` must be called on a coroutine that runs
-/// on one of the loops given to the constructor. It never throws for what the network does: see Failure.
+/// (1.2 or newer), at most `per_host` requests at once a host and loop, others wait in order. `send` must be called on a
+/// coroutine that runs on one of the loops given to the constructor. It never throws for what the network does: see Failure.
 class Client {
  public:
   struct Settings {
     std::size_t per_host = 64;
-    std::size_t max_waiting = 10'000;   ///< beyond: Failure::not_sent
+    std::size_t max_waiting = 10'000;  ///< beyond: Failure::not_sent
     std::string user_agent = "loquat";
+    std::string ca_file;  ///< certificates to trust; empty: the system's
   };
   Client(Settings settings, std::vector<boost::asio::io_context*> loops);
   ~Client();
