@@ -41,6 +41,15 @@ void append_python_float(std::string& out, double value);
 [[nodiscard]] const json::value* find_member(const json::value& object, std::string_view name) noexcept;
 /// The member's text, or empty when it is absent or not a string.
 [[nodiscard]] std::string_view string_member(const json::value& object, std::string_view name) noexcept;
+// For an object itself: without these it would be copied into a temporary value, and the result would dangle.
+[[nodiscard]] inline const json::value* find_member(const json::object& object, std::string_view name) noexcept {
+  return object.if_contains(json::string_view(name.data(), name.size()));
+}
+[[nodiscard]] inline std::string_view string_member(const json::object& object, std::string_view name) noexcept {
+  const auto* member = find_member(object, name);
+  const auto* text = member == nullptr ? nullptr : member->if_string();
+  return text == nullptr ? std::string_view() : std::string_view(text->data(), text->size());
+}
 [[nodiscard]] inline std::string_view as_view(const json::string& text) noexcept { return {text.data(), text.size()}; }
 
 }  // namespace loquat
