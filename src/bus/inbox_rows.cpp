@@ -29,7 +29,7 @@ std::string list_of(const std::vector<std::int64_t>& numbers) {
   return text.empty() ? "-1" : text;
 }
 
-/// Reads rows with the columns seq, conv, message_id, event, attempts, parts_sent, at. A row that cannot be read is left where it
+/// Reads rows with the columns seq, conv, message_id, event, attempts, parts_sent, at, crashes. A row that cannot be read is left where it
 /// is and logged: it must not stop the others.
 void read_items(const db::Rows& rows, bool parked, std::vector<Item>& items) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -40,6 +40,7 @@ void read_items(const db::Rows& rows, bool parked, std::vector<Item>& items) {
       item.attempts = static_cast<int>(rows.integer(i, 4));
       item.parts_sent = static_cast<int>(rows.integer(i, 5));
       item.admitted_ms = rows.integer(i, 6);
+      item.crashes = static_cast<int>(rows.integer(i, 7));
       item.parked = parked;
       items.push_back(std::move(item));
     } catch (const Error& error) {
@@ -114,12 +115,12 @@ std::vector<Item> load_inbox(Connection& connection, std::vector<std::int64_t> s
   sort_unique(seqs);
   if (is_postgres(connection)) {
     const auto rows = connection(
-        "SELECT seq, conv, message_id, event, attempts, parts_sent, at FROM inbox WHERE seq = ANY($1::bigint[]) ORDER BY seq", std::move(seqs));
+        "SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM inbox WHERE seq = ANY($1::bigint[]) ORDER BY seq", std::move(seqs));
     read_items(*rows, false, items);
     return items;
   }
   for (const auto seq : seqs) {
-    const auto rows = connection("SELECT seq, conv, message_id, event, attempts, parts_sent, at FROM inbox WHERE seq = $1", seq);
+    const auto rows = connection("SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM inbox WHERE seq = $1", seq);
     read_items(*rows, false, items);
   }
   return items;
@@ -158,12 +159,13 @@ void park(Connection& connection, std::vector<Parking> parkings) {
     const auto& item = p.item;
     rows.push_back({Value(item.seq), Value(static_cast<std::int64_t>(partition_of(item.event.conversation))), Value(item.event.conversation.to_key()),
                     db::to_value(item.event.message_id), Value(to_stored(item.event)), Value(static_cast<std::int64_t>(item.attempts)),
-                    Value(static_cast<std::int64_t>(item.parts_sent)), Value(item.admitted_ms), Value(p.page), db::to_value(p.next_at_ms), Value(p.reason)});
+                    Value(static_cast<std::int64_t>(item.parts_sent)), Value(item.admitted_ms), Value(p.page), db::to_value(p.next_at_ms), Value(p.reason),
+                    Value(static_cast<std::int64_t>(item.crashes))});
     if (!item.parked) from_inbox.push_back(item.seq);
   }
   connection.batch(
-      "INSERT INTO parked(seq, part, conv, message_id, event, attempts, parts_sent, at, page_id, next_at, reason) "
-      "VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT(seq) DO UPDATE SET attempts = excluded.attempts, "
+      "INSERT INTO parked(seq, part, conv, message_id, event, attempts, parts_sent, at, page_id, next_at, reason, crashes) "
+      "VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT(seq) DO UPDATE SET attempts = excluded.attempts, "
       "parts_sent = excluded.parts_sent, page_id = excluded.page_id, next_at = excluded.next_at, reason = excluded.reason",
       std::move(rows));
   delete_inbox(connection, std::move(from_inbox));
@@ -194,7 +196,7 @@ std::vector<std::string> find_due(Connection& connection, const std::vector<std:
 
 std::vector<Item> load_parked(Connection& connection, const std::string& conv, std::size_t limit) {
   const auto rows = connection(
-      "SELECT seq, conv, message_id, event, attempts, parts_sent, at FROM parked WHERE conv = $1 AND next_at IS NOT NULL ORDER BY seq LIMIT $2", conv,
+      "SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM parked WHERE conv = $1 AND next_at IS NOT NULL ORDER BY seq LIMIT $2", conv,
       static_cast<std::int64_t>(limit));
   std::vector<Item> items;
   read_items(*rows, true, items);
@@ -206,9 +208,22 @@ std::int64_t release_page(Connection& connection, std::string_view page, std::in
   return rows->affected();
 }
 
-void add_attempt(Connection& connection, std::vector<std::int64_t> seqs) {
+void add_crash(Connection& connection, std::vector<std::int64_t> seqs) {
+  if (seqs.empty()) return;
   sort_unique(seqs);
-  connection.batch("UPDATE inbox SET attempts = attempts + 1 WHERE seq = $1", one_each(seqs));
+  connection.batch("UPDATE inbox SET crashes = crashes + 1 WHERE seq = $1", one_each(seqs));
+  connection.batch("UPDATE parked SET crashes = crashes + 1 WHERE seq = $1", one_each(seqs));
+}
+
+Counts count_rows(Connection& connection) {
+  Counts counts;
+  const auto inbox = connection("SELECT count(*), min(at) FROM inbox");
+  counts.pending = inbox->integer(0, 0);
+  if (!inbox->is_null(0, 1)) counts.oldest_ms = inbox->integer(0, 1);
+  const auto parked = connection("SELECT reason, count(*) FROM parked WHERE next_at IS NOT NULL GROUP BY reason");
+  for (std::size_t i = 0; i < parked->size(); ++i) counts.parked.emplace_back(parked->text(i, 0), parked->integer(i, 1));
+  counts.dead = connection("SELECT count(*) FROM parked WHERE next_at IS NULL")->integer(0, 0);
+  return counts;
 }
 
 void erase_conversation(Connection& connection, std::string_view thread_id, const std::optional<std::string>& channel,

@@ -59,7 +59,17 @@ std::vector<Item> load_parked(db::Connection& connection, const std::string& con
 /// Lets a page's parked events go on now.
 std::int64_t release_page(db::Connection& connection, std::string_view page, std::int64_t now_ms);
 
-void add_attempt(db::Connection& connection, std::vector<std::int64_t> seqs);
+/// These events were being decided when their process died.
+void add_crash(db::Connection& connection, std::vector<std::int64_t> seqs);
+
+struct Counts {
+  std::int64_t pending = 0;
+  std::optional<std::int64_t> oldest_ms;
+  std::vector<std::pair<std::string, std::int64_t>> parked;  ///< by reason
+  std::int64_t dead = 0;
+};
+[[nodiscard]] Counts count_rows(db::Connection& connection);
+
 /// Removes all of a conversation. `thread_id` with channel and account optional.
 void erase_conversation(db::Connection& connection, std::string_view thread_id, const std::optional<std::string>& channel,
                         const std::optional<std::string>& account);

@@ -18,7 +18,8 @@ inline constexpr unsigned partition_count = 64;
 struct Item {
   std::int64_t seq = 0;
   Event event;
-  int attempts = 0;
+  int attempts = 0;          ///< deliveries that failed
+  int crashes = 0;           ///< times it was being decided when its process died
   int parts_sent = 0;        ///< parts of its replies that are known to be delivered
   std::int64_t admitted_ms = 0;
   bool parked = false;       ///< its row is in `parked`, not in `inbox`

@@ -19,6 +19,14 @@ metrics::Counter& turns(const char* outcome) {
 
 milliseconds backoff(int attempts) { return std::min(milliseconds(500) * (1 << std::min(attempts, 12)), longest_backoff); }
 
+/// The conversation's latest state, for the decision to build on: moved out when nobody else reads it. Until the turn is durable
+/// the lane knows none.
+std::optional<state::State> take_state(std::shared_ptr<state::State> latest) {
+  if (!latest) return std::nullopt;
+  if (latest.use_count() == 1) return std::move(*latest);
+  return *latest;
+}
+
 /// What a failed step calls for; told apart outside of the catch block, where coroutines may not wait.
 struct Fault {
   bool again = false;  ///< the outside world is away: wait and repeat
@@ -40,7 +48,7 @@ Fault read_fault(const std::exception_ptr& error) {
 asio::awaitable<Lanes::Ended> Lanes::process(Lane& lane, Item& item) {
   const auto handler = handlers_.find(item.event.conversation.channel);
   if (handler == handlers_.end()) co_return co_await bury(lane, item, "no channel");
-  if (item.attempts >= most_crashes && !item.parked) co_return co_await bury(lane, item, "crashed the process");
+  if (item.crashes >= most_crashes) co_return co_await bury(lane, item, "crashed the process");
   Ended ended = Ended::gone;
   auto turn = co_await decide(lane, item, *handler->second, ended);
   if (!turn) co_return ended;
@@ -48,27 +56,27 @@ asio::awaitable<Lanes::Ended> Lanes::process(Lane& lane, Item& item) {
 }
 
 /// Gives the decided and durable turn of this event whose replies are still owed; or empty, and how it ended instead.
-asio::awaitable<std::optional<state::State>> Lanes::decide(Lane& lane, Item& item, Handler& handler, Ended& ended) {
+asio::awaitable<std::shared_ptr<state::State>> Lanes::decide(Lane& lane, Item& item, Handler& handler, Ended& ended) {
   bool look_up = !item.fresh;
   bool again = false;
   for (int failures = 0;;) {
     if (!may_run(lane)) {
       ended = Ended::abandoned;
-      co_return std::nullopt;
+      co_return nullptr;
     }
     std::exception_ptr failure;
-    std::optional<state::State> turn;
+    std::optional<state::State> found;
     bool decided_before = false;
+    std::int64_t version = 0;
     try {
-      if (look_up) turn = co_await storage_.find_by_message_id(item.event.message_id);
-      decided_before = turn.has_value();
+      if (look_up) found = co_await storage_.find_by_message_id(item.event.message_id);
+      decided_before = found.has_value();
       if (!decided_before) {
-        if (!lane.latest_known) {
-          lane.latest = co_await storage_.find_latest(lane.conversation);
-          lane.latest_known = true;
-        }
+        if (!lane.latest_known) co_await load_latest(lane);
+        version = lane.latest ? lane.latest->version : 0;
+        lane.latest_known = false;
         const RunningMarks::Mark mark(marks_, item.seq);
-        turn = co_await handler.decide(item, lane.latest, again);
+        found = co_await handler.decide(item, take_state(std::exchange(lane.latest, nullptr)), again);
       }
     } catch (...) {
       failure = std::current_exception();
@@ -78,32 +86,33 @@ asio::awaitable<std::optional<state::State>> Lanes::decide(Lane& lane, Item& ite
       if (!fault.again) {
         log::error("bus", "an event could not be decided and becomes a dead letter", {{"seq", item.seq}, {"error", fault.reason}});
         ended = co_await bury(lane, item, "failed");
-        co_return std::nullopt;
+        co_return nullptr;
       }
       co_await wait(lane, std::min(backoff(failures++), milliseconds(5'000)));
       continue;
     }
-    if (decided_before) {
-      // Its own row: the replies are still owed. Another's: a redelivery, whose original answers.
-      if (turn->origin == item.seq) co_return turn;
+    if (decided_before && found->origin != item.seq) {
+      // Another row decided it: a redelivery, whose original answers. With its own row the replies are still owed.
       turns("redelivered").add();
       ended = co_await finish(lane, item);
-      co_return std::nullopt;
+      co_return nullptr;
     }
-    if (!turn) {
+    if (!found) {
       ended = co_await finish(lane, item);
-      co_return std::nullopt;
+      co_return nullptr;
     }
+    auto turn = std::make_shared<state::State>(std::move(*found));
+    if (decided_before) co_return turn;
     turn->origin = item.seq;
     turn->message_id = item.event.message_id;
     turn->conversation = lane.conversation;
-    turn->version = (lane.latest ? lane.latest->version : 0) + 1;
-    if (co_await commit(lane, item, *turn, ended)) {
+    turn->version = version + 1;
+    if (co_await commit(lane, item, turn, ended)) {
       lane.last_timestamp = std::max(lane.last_timestamp, item.event.timestamp_ms);
       turns("decided").add();
       co_return turn;
     }
-    if (ended != Ended::gone) co_return std::nullopt;
+    if (ended != Ended::gone) co_return nullptr;
     // Conflict, or the outcome is unknown: look the id up before anything else.
     look_up = true;
     again = true;
@@ -112,8 +121,14 @@ asio::awaitable<std::optional<state::State>> Lanes::decide(Lane& lane, Item& ite
   }
 }
 
+asio::awaitable<void> Lanes::load_latest(Lane& lane) {
+  auto found = co_await storage_.find_latest(lane.conversation);
+  lane.latest = found ? std::make_shared<state::State>(std::move(*found)) : nullptr;
+  lane.latest_known = true;
+}
+
 /// True when the turn is durable. False with `ended` untouched (gone): look again; else it ended.
-asio::awaitable<bool> Lanes::commit(Lane& lane, Item& item, state::State& turn, Ended& ended) {
+asio::awaitable<bool> Lanes::commit(Lane& lane, Item& item, const std::shared_ptr<state::State>& turn, Ended& ended) {
   std::exception_ptr failure;
   Committed result;
   try {
@@ -213,7 +228,7 @@ asio::awaitable<Lanes::Ended> Lanes::park(Lane& lane, Item& item, std::string pa
       failure = std::current_exception();
     }
     if (!failure) {
-      if (ours) metrics::counter("bus_parked_total", "Events set aside, by reason", {{"reason", reason}}).add();
+      if (ours) metrics::counter("bus_parkings_total", "Times an event was set aside, by reason", {{"reason", reason}}).add();
       co_return ours ? Ended::parked : Ended::abandoned;
     }
     if (tasks_.stopping() && failures > 3) break;
@@ -229,20 +244,17 @@ asio::awaitable<Lanes::Ended> Lanes::bury(Lane& lane, Item& item, std::string re
     std::exception_ptr failure;
     Committed result;
     try {
-      if (!lane.latest_known) {
-        lane.latest = co_await storage_.find_latest(lane.conversation);
-        lane.latest_known = true;
-      }
-      state::State row;
-      if (lane.latest && !lane.latest->erased) row = *lane.latest;
-      row.conversation = lane.conversation;
-      row.version = (lane.latest ? lane.latest->version : 0) + 1;
-      row.message_id = item.event.message_id;
-      row.origin = item.seq;
-      row.user_message = nullptr;
-      row.bot_message = json::array();
-      row.nlu = json::object();
-      row.date = now();
+      if (!lane.latest_known) co_await load_latest(lane);
+      auto row = std::make_shared<state::State>();
+      if (lane.latest && !lane.latest->erased) *row = *lane.latest;
+      row->conversation = lane.conversation;
+      row->version = (lane.latest ? lane.latest->version : 0) + 1;
+      row->message_id = item.event.message_id;
+      row->origin = item.seq;
+      row->user_message = nullptr;
+      row->bot_message = json::array();
+      row->nlu = json::object();
+      row->date = now();
       result = co_await storage_.commit(row);
       if (result.kind == Committed::Kind::ok) lane.latest = std::move(row);
     } catch (...) {
@@ -272,7 +284,7 @@ asio::awaitable<void> Lanes::park_waiting(Lane& lane) {
     }
     // When that fails the row is still in the inbox: the sweep finds it again.
     if (failure) log::debug("bus", "an event could not be parked yet", {{"seq", item.seq}});
-    forget(item.seq, lane.part);
+    forget(item.seq, lane.part, !failure);
   }
 }
 
@@ -295,9 +307,6 @@ asio::awaitable<void> Lanes::run_parked(Lane& lane) {
       set_blocked(lane.key, std::nullopt);
       co_return;
     }
-    std::ranges::stable_sort(items, [](const Item& a, const Item& b) {
-      return a.event.timestamp_ms != 0 && b.event.timestamp_ms != 0 && a.event.timestamp_ms < b.event.timestamp_ms;
-    });
     for (auto& item : items) {
       if (!may_run(lane)) co_return;
       const auto ended = co_await process(lane, item);

@@ -15,7 +15,7 @@ struct Lanes::Shard {
   asio::io_context& loop;
   std::unordered_map<std::string, std::unique_ptr<Lane>> lanes;  // by conversation key; each has its coroutine running
   // The latest states of conversations that just spoke, most recent first.
-  std::list<std::pair<std::string, state::State>> recent;
+  std::list<std::pair<std::string, std::shared_ptr<state::State>>> recent;
   std::unordered_map<std::string, decltype(recent)::iterator> recent_by_key;
 };
 
@@ -39,7 +39,7 @@ void Lanes::arrive(std::vector<Item> items) {
     const std::lock_guard lock(mutex_);
     for (auto& item : items) {
       const auto part = partition_of(item.event.conversation);
-      if (!ownership_.owns(part) || !known_.insert(item.seq).second) continue;
+      if (!ownership_.owns(part) || finished_.contains(item.seq) || !known_.insert(item.seq).second) continue;
       ++in_partition_[part];
       by_shard[(item.event.conversation.hash() / partition_count) % shards_.size()].push_back(std::move(item));
     }
@@ -100,9 +100,17 @@ std::size_t Lanes::size() const {
   return known_.size();
 }
 
-void Lanes::forget(std::int64_t seq, unsigned part) {
+void Lanes::forget(std::int64_t seq, unsigned part, bool gone) {
   const std::lock_guard lock(mutex_);
   if (known_.erase(seq) != 0) --in_partition_[part];
+  if (!gone) return;
+  constexpr std::size_t most = 20'000;
+  finished_.insert(seq);
+  finished_order_.push_back(seq);
+  if (finished_order_.size() > most) {
+    finished_.erase(finished_order_.front());
+    finished_order_.pop_front();
+  }
 }
 
 std::size_t Lanes::running_in(std::uint64_t parts) const {
@@ -176,7 +184,7 @@ asio::awaitable<void> Lanes::run(Shard& shard, Lane& lane) {
   co_await asio::post(shard.loop.get_executor(), asio::use_awaitable);
   for (;;) {
     if (!may_run(lane)) {
-      for (const auto& item : lane.waiting) forget(item.seq, lane.part);
+      for (const auto& item : lane.waiting) forget(item.seq, lane.part, false);
       lane.waiting.clear();
       break;
     }
@@ -195,8 +203,8 @@ asio::awaitable<void> Lanes::run(Shard& shard, Lane& lane) {
     if (lane.waiting.size() > settings_.lane_limit) set_blocked(lane.key, now_ms() + 1000);
     Item item = std::move(lane.waiting.front());
     lane.waiting.pop_front();
-    co_await process(lane, item);
-    forget(item.seq, lane.part);
+    const auto ended = co_await process(lane, item);
+    forget(item.seq, lane.part, ended != Ended::abandoned);
   }
   remember(shard, lane);
   shard.lanes.erase(std::string(lane.key));
@@ -204,7 +212,7 @@ asio::awaitable<void> Lanes::run(Shard& shard, Lane& lane) {
 
 void Lanes::remember(Shard& shard, Lane& lane) {
   if (!lane.latest_known || !lane.latest || settings_.cached_states == 0 || !may_run(lane)) return;
-  shard.recent.emplace_front(lane.key, std::move(*lane.latest));
+  shard.recent.emplace_front(lane.key, std::move(lane.latest));
   shard.recent_by_key[lane.key] = shard.recent.begin();
   if (shard.recent.size() > settings_.cached_states) {
     shard.recent_by_key.erase(shard.recent.back().first);

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <list>
 #include <map>
@@ -69,7 +69,7 @@ class Lanes {
     unsigned part = 0;
     std::uint64_t epoch = 0;
     std::deque<Item> waiting;
-    std::optional<state::State> latest;
+    std::shared_ptr<state::State> latest;  ///< null when there is none (or not known)
     bool latest_known = false;
     bool due = false;
     std::int64_t last_timestamp = 0;
@@ -80,7 +80,7 @@ class Lanes {
   void arrive_here(Shard& shard, std::vector<Item> items);
   Lane& lane_for(Shard& shard, const chat::ConversationId& conversation, const std::string& key);
   void enqueue(Lane& lane, Item item);
-  void forget(std::int64_t seq, unsigned part);
+  void forget(std::int64_t seq, unsigned part, bool gone);
 
   [[nodiscard]] bool may_run(const Lane& lane) const noexcept;
   asio::awaitable<void> run(Shard& shard, Lane& lane);
@@ -88,8 +88,9 @@ class Lanes {
   asio::awaitable<void> park_waiting(Lane& lane);
   enum class Ended : std::uint8_t { gone, parked, abandoned };
   asio::awaitable<Ended> process(Lane& lane, Item& item);
-  asio::awaitable<std::optional<state::State>> decide(Lane& lane, Item& item, Handler& handler, Ended& ended);
-  asio::awaitable<bool> commit(Lane& lane, Item& item, state::State& turn, Ended& ended);
+  asio::awaitable<std::shared_ptr<state::State>> decide(Lane& lane, Item& item, Handler& handler, Ended& ended);
+  asio::awaitable<bool> commit(Lane& lane, Item& item, const std::shared_ptr<state::State>& turn, Ended& ended);
+  asio::awaitable<void> load_latest(Lane& lane);
   asio::awaitable<Ended> deliver(Lane& lane, Item& item, Handler& handler, const state::State& turn);
   asio::awaitable<Ended> finish(Lane& lane, Item& item);
   asio::awaitable<Ended> park(Lane& lane, Item& item, std::string page, std::optional<std::chrono::milliseconds> delay, std::string reason);
@@ -111,6 +112,8 @@ class Lanes {
   std::unordered_set<std::int64_t> known_;
   std::array<std::size_t, partition_count> in_partition_{};
   std::unordered_map<std::string, std::int64_t> blocked_;  // conversation key -> not before (milliseconds)
+  std::unordered_set<std::int64_t> finished_;  // the last ones: a scan that began before must not bring them back
+  std::deque<std::int64_t> finished_order_;
   std::unordered_set<std::string> reported_;
   std::deque<std::string> reported_order_;
 };

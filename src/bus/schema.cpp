@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS inbox(
   message_id bytea NOT NULL,
   event text NOT NULL,
   attempts smallint NOT NULL DEFAULT 0,
+  crashes smallint NOT NULL DEFAULT 0,
   parts_sent smallint NOT NULL DEFAULT 0,
   at bigint NOT NULL
 ) WITH (autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_scale_factor = 0);
@@ -27,6 +28,7 @@ CREATE TABLE IF NOT EXISTS parked(
   message_id bytea NOT NULL,
   event text NOT NULL,
   attempts smallint NOT NULL DEFAULT 0,
+  crashes smallint NOT NULL DEFAULT 0,
   parts_sent smallint NOT NULL DEFAULT 0,
   at bigint NOT NULL,
   page_id text NOT NULL DEFAULT '',
@@ -64,6 +66,7 @@ CREATE TABLE IF NOT EXISTS inbox(
   message_id blob NOT NULL,
   event text NOT NULL,
   attempts integer NOT NULL DEFAULT 0,
+  crashes integer NOT NULL DEFAULT 0,
   parts_sent integer NOT NULL DEFAULT 0,
   at integer NOT NULL
 );
@@ -74,6 +77,7 @@ CREATE TABLE IF NOT EXISTS parked(
   message_id blob NOT NULL,
   event text NOT NULL,
   attempts integer NOT NULL DEFAULT 0,
+  crashes integer NOT NULL DEFAULT 0,
   parts_sent integer NOT NULL DEFAULT 0,
   at integer NOT NULL,
   page_id text NOT NULL DEFAULT '',

@@ -14,7 +14,9 @@ struct Done {
   std::int64_t seq = 0;
   bool parked = false;
 };
-using Operation = std::variant<state::State, Done, Progress, Parking>;
+using Turn = std::shared_ptr<const state::State>;
+using Operation = std::variant<Turn, Done, Progress, Parking>;
+using Call = std::shared_ptr<std::vector<Event>>;
 
 /// The row of this process, locked against being declared dead until the transaction ends.
 bool holds_lease(db::Connection& connection, const std::string& process_id) {
@@ -23,15 +25,15 @@ bool holds_lease(db::Connection& connection, const std::string& process_id) {
   return !rows->empty();
 }
 
-void apply(db::Connection& connection, const std::vector<Operation>& operations) {
-  std::vector<state::State> turns;
+void run_operations(db::Connection& connection, const std::vector<Operation>& operations) {
+  std::vector<const state::State*> turns;
   std::vector<std::int64_t> inbox;
   std::vector<std::int64_t> parked;
   std::vector<Progress> progress;
   std::vector<Parking> parkings;
   for (const auto& operation : operations) {
-    if (const auto* turn = std::get_if<state::State>(&operation)) {
-      turns.push_back(*turn);
+    if (const auto* turn = std::get_if<Turn>(&operation)) {
+      turns.push_back(turn->get());
     } else if (const auto* done = std::get_if<Done>(&operation)) {
       (done->parked ? parked : inbox).push_back(done->seq);
     } else if (const auto* p = std::get_if<Progress>(&operation)) {
@@ -95,13 +97,13 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
     }
   }
 
-  using AdmissionsDone = async::Batcher<std::vector<Event>, Seqs>::Done;
+  using AdmissionsDone = async::Batcher<Call, Seqs>::Done;
 
-  void run_admissions(std::vector<std::vector<Event>> calls, AdmissionsDone done) {
-    auto events = std::make_shared<std::vector<std::vector<Event>>>(std::move(calls));
+  void run_admissions(std::vector<Call> calls, AdmissionsDone done) {
+    auto events = std::make_shared<std::vector<Call>>(std::move(calls));
     auto result = std::make_shared<std::vector<Seqs>>();
     const bool has_dead = std::ranges::any_of(*events, [](const auto& call) {
-      return std::ranges::any_of(call, [](const Event& e) { return !e.dead_reason.empty(); });
+      return std::ranges::any_of(*call, [](const Event& e) { return !e.dead_reason.empty(); });
     });
     // One statement needs no transaction of its own on PostgreSQL: that saves two round trips.
     const auto mode = has_dead ? db::Database::Mode::write : db::Database::Mode::run;
@@ -118,14 +120,14 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
         });
   }
 
-  std::vector<Seqs> store_arrivals(db::Connection& connection, const std::vector<std::vector<Event>>& calls) {
+  std::vector<Seqs> store_arrivals(db::Connection& connection, const std::vector<Call>& calls) {
     std::vector<Arrival> arrivals;
     std::vector<Seqs> result;
     std::vector<std::pair<std::size_t, std::size_t>> places;
     for (std::size_t c = 0; c < calls.size(); ++c) {
-      result.emplace_back(calls[c].size(), 0);
-      for (std::size_t e = 0; e < calls[c].size(); ++e) {
-        const auto& event = calls[c][e];
+      result.emplace_back(calls[c]->size(), 0);
+      for (std::size_t e = 0; e < calls[c]->size(); ++e) {
+        const auto& event = (*calls[c])[e];
         if (event.dead_reason.empty()) {
           arrivals.push_back(to_arrival(event));
           places.emplace_back(c, e);
@@ -150,10 +152,10 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
 
   /// The database refuses something in the batch for its data: halves are tried until only the culprit is left, and that
   /// becomes a dead letter. The others go in.
-  void bisect_admissions(std::vector<std::vector<Event>> calls, const std::exception_ptr& error, AdmissionsDone done) {
-    if (calls.size() == 1 && calls[0].size() <= 1) {
-      if (calls[0].empty()) return done({async::Outcome<Seqs>(std::in_place_index<0>)});
-      auto& event = calls[0][0];
+  void bisect_admissions(std::vector<Call> calls, const std::exception_ptr& error, AdmissionsDone done) {
+    if (calls.size() == 1 && calls[0]->size() <= 1) {
+      if (calls[0]->empty()) return done({async::Outcome<Seqs>(std::in_place_index<0>)});
+      auto& event = calls[0]->front();
       if (!event.dead_reason.empty()) {  // refused even as a dead letter: keep what identifies it
         if (event.body.contains("refused")) return done(all_failed<Seqs>(1, error));
         event.body = {{"refused", true}};
@@ -162,12 +164,13 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
       return run_admissions(std::move(calls), std::move(done));
     }
     const bool split_call = calls.size() == 1;
-    std::vector<std::vector<Event>> first;
-    std::vector<std::vector<Event>> second;
+    std::vector<Call> first;
+    std::vector<Call> second;
     if (split_call) {
-      const auto middle = calls[0].begin() + static_cast<std::ptrdiff_t>(calls[0].size() / 2);
-      first.emplace_back(calls[0].begin(), middle);
-      second.emplace_back(middle, calls[0].end());
+      const auto& events = *calls[0];
+      const auto middle = events.begin() + static_cast<std::ptrdiff_t>(events.size() / 2);
+      first.push_back(std::make_shared<std::vector<Event>>(events.begin(), middle));
+      second.push_back(std::make_shared<std::vector<Event>>(middle, events.end()));
     } else {
       const auto middle = calls.begin() + static_cast<std::ptrdiff_t>(calls.size() / 2);
       first.assign(calls.begin(), middle);
@@ -198,7 +201,7 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
         db::Database::Mode::write,
         [this, operations, lost](db::Connection& connection) {
           *lost = !holds_lease(connection, process_id());
-          if (!*lost) apply(connection, *operations);
+          if (!*lost) run_operations(connection, *operations);
         },
         [self = shared_from_this(), operations, lost, done = std::move(done)](std::exception_ptr error) mutable {
           if (!error) {
@@ -225,7 +228,8 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
 
   /// One turn was refused: because its event was decided before, or because the conversation has moved on.
   void explain_conflict(const Operation& operation, const std::exception_ptr& error, CommitsDone done) {
-    const auto* turn = std::get_if<state::State>(&operation);
+    const auto* held = std::get_if<Turn>(&operation);
+    const auto* turn = held == nullptr ? nullptr : held->get();
     if (turn == nullptr || !turn->message_id || !is_conflict(error)) return done(all_failed<Committed>(1, error));
     auto found = std::make_shared<std::optional<state::State>>();
     database.submit(
@@ -285,7 +289,7 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
   db::Database& database;
   const std::function<std::string()> process_id;
   std::atomic<std::int64_t> last_seq{0};
-  async::Batcher<std::vector<Event>, Seqs> admissions;
+  async::Batcher<Call, Seqs> admissions;
   async::Batcher<Operation, Committed> commits;
   async::Batcher<chat::ConversationId, Found> latest;
   async::Batcher<MessageId, Found> by_id;
@@ -297,18 +301,18 @@ Storage::~Storage() = default;
 
 db::Database& Storage::database() noexcept { return impl_->database; }
 
-asio::awaitable<std::vector<std::int64_t>> Storage::admit(std::vector<Event> events) {
+asio::awaitable<std::vector<std::int64_t>> Storage::admit(std::shared_ptr<std::vector<Event>> events) {
   co_return co_await impl_->admissions.call(std::move(events), busy());
 }
 
 namespace {
 
 /// Appends through the port of the states: by key, so it can be repeated after an unknown outcome.
-asio::awaitable<Committed> append_external(state::Store& store, state::State turn) {
-  const auto expected = turn.version - 1;
+asio::awaitable<Committed> append_external(state::Store& store, Turn turn) {
+  const auto expected = turn->version - 1;
   std::optional<state::Store::Appended> appended;
   try {
-    appended = co_await store.append(std::move(turn), expected);
+    appended = co_await store.append(*turn, expected);
   } catch (const Error& error) {
     if (error.code() != Code::conflict) throw;
   }
@@ -319,7 +323,7 @@ asio::awaitable<Committed> append_external(state::Store& store, state::State tur
 
 }  // namespace
 
-asio::awaitable<Committed> Storage::commit(state::State turn) {
+asio::awaitable<Committed> Storage::commit(std::shared_ptr<const state::State> turn) {
   if (impl_->settings.external != nullptr) co_return co_await append_external(*impl_->settings.external, std::move(turn));
   co_return co_await impl_->commits.call(std::move(turn), busy());
 }

@@ -42,11 +42,11 @@ class Storage {
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  /// Stores events; their seqs in the same order, 0 for those that became dead letters.
-  [[nodiscard]] asio::awaitable<std::vector<std::int64_t>> admit(std::vector<Event> events);
+  /// Stores events; their seqs in the same order, 0 for those that became dead letters. The events are left in place.
+  [[nodiscard]] asio::awaitable<std::vector<std::int64_t>> admit(std::shared_ptr<std::vector<Event>> events);
 
-  /// Appends the turn, guarded by the lease. `turn.version` is the one after the latest known.
-  [[nodiscard]] asio::awaitable<Committed> commit(state::State turn);
+  /// Appends the turn, guarded by the lease. `turn->version` is the one after the latest known.
+  [[nodiscard]] asio::awaitable<Committed> commit(std::shared_ptr<const state::State> turn);
   /// The event is answered or ignored: its row goes. False when the lease was lost.
   [[nodiscard]] asio::awaitable<bool> done(const Item& item);
   [[nodiscard]] asio::awaitable<bool> save_progress(const Item& item);
