@@ -1,10 +1,12 @@
 #include "core/json.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/json/basic_parser_impl.hpp>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <string>
@@ -77,7 +79,7 @@ class DocumentBuilder {
   static constexpr std::size_t max_key_size = json::string::max_size();
   static constexpr std::size_t max_string_size = json::string::max_size();
 
-  void reset() { stack_.reset(); }
+  void reset(json::storage_ptr storage) { stack_.reset(std::move(storage)); }
   json::value release() { return stack_.release(); }
 
   bool on_document_begin(json::error_code&) { return true; }
@@ -129,7 +131,7 @@ json::parse_options options_for(std::size_t max_depth) {
 
 bool read_document(DocumentParser& parser, std::string_view text, json::value& out, JsonError& error) {
   parser.reset();
-  parser.handler().reset();
+  parser.handler().reset(out.storage());
   json::error_code failure;
   const std::size_t consumed = parser.write_some(false, text.data(), text.size(), failure);
   if (!failure && consumed < text.size()) failure = make_error_code(json::error::extra_data);
@@ -165,6 +167,25 @@ std::uint32_t next_code_point(std::string_view text, std::size_t& at) noexcept {
   return at += 4, ((first & 0x07U) << 18) | ((byte(at - 3) & 0x3FU) << 12) | ((byte(at - 2) & 0x3FU) << 6) | (byte(at - 1) & 0x3FU);
 }
 
+/// From `at` on, the first byte that must be escaped; eight bytes a step (Mycroft's tests for a zero byte in a word).
+std::size_t plain_prefix(std::string_view text, std::size_t at, bool ascii) noexcept {
+  constexpr std::uint64_t ones = 0x0101010101010101ULL;
+  constexpr std::uint64_t tops = 0x8080808080808080ULL;
+  const auto zero_byte = [](std::uint64_t word) { return (word - ones) & ~word & tops; };
+  for (; at + 8 <= text.size(); at += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data() + at, 8);
+    const std::uint64_t control = (word - ones * 0x20) & ~word & tops;
+    const std::uint64_t beyond = ascii ? word & tops : 0;
+    if ((control | zero_byte(word ^ ones * '"') | zero_byte(word ^ ones * '\\') | beyond) != 0) break;
+  }
+  for (; at < text.size(); ++at) {
+    const auto c = static_cast<unsigned char>(text[at]);
+    if (c < 0x20 || c == '"' || c == '\\' || (ascii && c >= 0x80)) break;
+  }
+  return at;
+}
+
 template <class Integer>
 void append_integer(std::string& out, Integer value) {
   std::array<char, 24> buffer;
@@ -191,8 +212,8 @@ bool try_parse_json(std::string_view text, json::value& out, JsonError& error, s
   return read_document(parser, text, out, error);
 }
 
-json::value parse_json(std::string_view text, std::size_t max_depth) {
-  json::value value;
+json::value parse_json(std::string_view text, std::size_t max_depth, json::storage_ptr storage) {
+  json::value value(std::move(storage));
   JsonError error;
   if (!try_parse_json(text, value, error, max_depth))
     throw Error(Code::malformed, "invalid JSON: " + error.message + " at byte " + std::to_string(error.offset));
@@ -202,14 +223,9 @@ json::value parse_json(std::string_view text, std::size_t max_depth) {
 void append_json_string(std::string& out, std::string_view text, bool ascii) {
   out += '"';
   std::size_t copied = 0;
-  for (std::size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c != '"' && c != '\\' && (c < 0x7F || !ascii)) {
-      ++i;
-      continue;
-    }
+  for (std::size_t i = plain_prefix(text, 0, ascii); i < text.size(); i = plain_prefix(text, i, ascii)) {
     out.append(text, copied, i - copied);
-    switch (c) {
+    switch (text[i]) {
       case '"': out += "\\\""; ++i; break;
       case '\\': out += "\\\\"; ++i; break;
       case '\n': out += "\\n"; ++i; break;
@@ -217,10 +233,9 @@ void append_json_string(std::string& out, std::string_view text, bool ascii) {
       case '\t': out += "\\t"; ++i; break;
       case '\b': out += "\\b"; ++i; break;
       case '\f': out += "\\f"; ++i; break;
-      case 0x7F: out += '\x7F'; ++i; break;
       default: append_unicode_escape(out, next_code_point(text, i));
     }
-    if (i > text.size()) i = text.size();
+    i = std::min(i, text.size());
     copied = i;
   }
   out.append(text, copied, text.size() - copied);
@@ -285,6 +300,7 @@ void append_json(std::string& out, const json::value& value, JsonStyle style) {
 
 std::string to_json(const json::value& value, JsonStyle style) {
   std::string out;
+  out.reserve(256);
   append_json(out, value, style);
   return out;
 }

@@ -12,10 +12,14 @@ namespace json = boost::json;
 /// Reads one JSON text. Lone surrogate escapes become U+FFFD (Boost.JSON refuses them); nesting up to `max_depth`;
 /// integers beyond 64 bits become doubles; NaN and Infinity are refused. Objects keep their members' order; of a
 /// repeated name the last wins.
+/// Doubles are read exactly; those that no double holds (1e400) are refused.
 /// Throws Error(malformed) whose message ends in the byte offset, see JsonError.
-[[nodiscard]] json::value parse_json(std::string_view text, std::size_t max_depth = 128);
+/// `storage`: where the value's memory comes from; a json::monotonic_resource saves a third of the time for a document
+/// that is read, used and dropped, but must outlive it.
+[[nodiscard]] json::value parse_json(std::string_view text, std::size_t max_depth = 128, json::storage_ptr storage = {});
 
-/// As parse_json, without an exception: false, and where (bytes) and why it failed.
+/// As parse_json, without an exception: false, and where (bytes) and why it failed. The value's memory comes from
+/// out.storage().
 struct JsonError {
   std::size_t offset = 0;
   std::string message;

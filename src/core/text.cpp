@@ -202,6 +202,7 @@ std::size_t length(std::string_view text) noexcept {
 }
 
 std::vector<std::string> split_at_words(std::string_view text, std::size_t limit) {
+  if (text.size() <= limit && ascii_prefix(text) == text.size() && !trim_ascii(text).empty()) return {std::string(text)};
   const std::string valid = to_valid_utf8(text);
   auto parts = pack(valid, find_clusters(valid), std::max<std::size_t>(limit, 1));
   // A text that fits stays as it is: only blanks at cuts are dropped.
