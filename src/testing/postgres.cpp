@@ -164,10 +164,12 @@ void PostgresServer::signal_all(int number) const {
   ::kill(process_, number);
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    const int child = std::atoi(entry.path().filename().c_str());
+    if (child == 0) continue;
     const auto stat = read_file((entry.path() / "stat").string());
     const auto end = stat.rfind(')');
     if (end == std::string::npos || end + 4 >= stat.size()) continue;
-    if (std::atoi(stat.c_str() + end + 4) == process_) ::kill(std::atoi(entry.path().filename().c_str()), number);
+    if (std::atoi(stat.c_str() + end + 4) == process_) ::kill(child, number);
   }
 }
 
