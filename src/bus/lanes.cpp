@@ -53,7 +53,8 @@ void Lanes::arrive(std::vector<Item> items) {
 void Lanes::arrive_here(Shard& shard, std::vector<Item> items) {
   for (auto& item : items) {
     const auto key = item.event.conversation.to_key();
-    enqueue(lane_for(shard, item.event.conversation, key), std::move(item));
+    auto& lane = lane_for(shard, item.event.conversation, key);
+    enqueue(lane, std::move(item));
   }
 }
 
