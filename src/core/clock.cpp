@@ -28,8 +28,9 @@ Civil to_civil(Time time) {
   const auto day = floor<days>(time);
   const year_month_day date(day);
   const std::chrono::hh_mm_ss<microseconds> clock(time - day);
-  return {static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-          clock.hours().count(),         clock.minutes().count(),             clock.seconds().count(),
+  return {static_cast<int>(date.year()),     static_cast<unsigned>(date.month()),
+          static_cast<unsigned>(date.day()), clock.hours().count(),
+          clock.minutes().count(),           clock.seconds().count(),
           clock.subseconds().count()};
 }
 
@@ -129,8 +130,7 @@ std::optional<microseconds> read_offset(Cursor& in) {
 std::string to_iso8601(Time time) {
   const Civil at = to_civil(time);
   if (at.microsecond == 0) {
-    return fmt::format(FMT_COMPILE("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}+00:00"), at.year, at.month, at.day, at.hour, at.minute,
-                       at.second);
+    return fmt::format(FMT_COMPILE("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}+00:00"), at.year, at.month, at.day, at.hour, at.minute, at.second);
   }
   return fmt::format(FMT_COMPILE("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}+00:00"), at.year, at.month, at.day, at.hour, at.minute,
                      at.second, at.microsecond);
@@ -138,8 +138,8 @@ std::string to_iso8601(Time time) {
 
 std::string to_rfc3339(Time time) {
   const Civil at = to_civil(time);
-  return fmt::format(FMT_COMPILE("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z"), at.year, at.month, at.day, at.hour, at.minute,
-                     at.second, at.microsecond / 1000);
+  return fmt::format(FMT_COMPILE("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z"), at.year, at.month, at.day, at.hour, at.minute, at.second,
+                     at.microsecond / 1000);
 }
 
 std::optional<Time> parse_iso8601(std::string_view text) {

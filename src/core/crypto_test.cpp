@@ -69,8 +69,14 @@ TEST(Hmac, CanBeMoved) {
 
 // RFC 4648, section 10.
 TEST(Base64, KnownAnswers) {
-  const std::pair<std::string_view, std::string_view> cases[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
-                                                                 {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xff\xfe\xfd", "//79"}};
+  const std::pair<std::string_view, std::string_view> cases[] = {{"", ""},
+                                                                 {"f", "Zg=="},
+                                                                 {"fo", "Zm8="},
+                                                                 {"foo", "Zm9v"},
+                                                                 {"foob", "Zm9vYg=="},
+                                                                 {"fooba", "Zm9vYmE="},
+                                                                 {"foobar", "Zm9vYmFy"},
+                                                                 {"\xff\xfe\xfd", "//79"}};
   for (const auto& [plain, encoded] : cases) {
     EXPECT_EQ(crypto::base64_encode(plain), encoded);
     std::string decoded = "left over";

@@ -16,8 +16,9 @@ TEST(MessageId, ReadsBothSpellings) {
   ASSERT_TRUE(plain);
   EXPECT_EQ(plain->to_string(), "00112233445566778899aabbccddeeff");
   EXPECT_EQ(MessageId::parse("00112233-4455-6677-8899-aabbccddeeff"), plain);
-  for (const auto* text : {"", "00112233445566778899aabbccddeef", "00112233445566778899aabbccddeefg", "0011223344556677-8899aabbccddeeff",
-                           "00112233-4455-6677-8899aabbccddeeff-", "{0112233-4455-6677-8899-aabbccddeeff}", "00112233445566778899aabbccddeeff0"})
+  for (const auto* text :
+       {"", "00112233445566778899aabbccddeef", "00112233445566778899aabbccddeefg", "0011223344556677-8899aabbccddeeff",
+        "00112233-4455-6677-8899aabbccddeeff-", "{0112233-4455-6677-8899-aabbccddeeff}", "00112233445566778899aabbccddeeff0"})
     EXPECT_FALSE(MessageId::parse(text)) << text;
 }
 
@@ -62,7 +63,8 @@ TEST(ObjectId, IsUniqueAmongThreads) {
 
 TEST(ObjectId, ReadsHexOnly) {
   EXPECT_EQ(loquat::parse_object_id("507F1F77BCF86CD799439011"), "507f1f77bcf86cd799439011");
-  for (const auto* text : {"", "507f1f77bcf86cd79943901", "507f1f77bcf86cd7994390111", "507f1f77bcf86cd79943901g", " 07f1f77bcf86cd799439011"})
+  for (const auto* text :
+       {"", "507f1f77bcf86cd79943901", "507f1f77bcf86cd7994390111", "507f1f77bcf86cd79943901g", " 07f1f77bcf86cd799439011"})
     EXPECT_FALSE(loquat::parse_object_id(text)) << text;
 }
 

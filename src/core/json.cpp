@@ -226,13 +226,34 @@ void append_json_string(std::string& out, std::string_view text, bool ascii) {
   for (std::size_t i = plain_prefix(text, 0, ascii); i < text.size(); i = plain_prefix(text, i, ascii)) {
     out.append(text, copied, i - copied);
     switch (text[i]) {
-      case '"': out += "\\\""; ++i; break;
-      case '\\': out += "\\\\"; ++i; break;
-      case '\n': out += "\\n"; ++i; break;
-      case '\r': out += "\\r"; ++i; break;
-      case '\t': out += "\\t"; ++i; break;
-      case '\b': out += "\\b"; ++i; break;
-      case '\f': out += "\\f"; ++i; break;
+      case '"':
+        out += "\\\"";
+        ++i;
+        break;
+      case '\\':
+        out += "\\\\";
+        ++i;
+        break;
+      case '\n':
+        out += "\\n";
+        ++i;
+        break;
+      case '\r':
+        out += "\\r";
+        ++i;
+        break;
+      case '\t':
+        out += "\\t";
+        ++i;
+        break;
+      case '\b':
+        out += "\\b";
+        ++i;
+        break;
+      case '\f':
+        out += "\\f";
+        ++i;
+        break;
       default: append_unicode_escape(out, next_code_point(text, i));
     }
     i = std::min(i, text.size());

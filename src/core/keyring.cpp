@@ -112,8 +112,7 @@ std::string Keyring::open(std::string_view sealed, std::string_view associated) 
 
 bool Keyring::is_sealed(std::string_view text) noexcept {
   if (!text.starts_with(prefix) || text.size() < prefix.size() + id_size + 1 || text[prefix.size() + id_size] != ':') return false;
-  return std::ranges::all_of(text.substr(prefix.size(), id_size),
-                             [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return std::ranges::all_of(text.substr(prefix.size(), id_size), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 bool Keyring::needs_rotation(std::string_view sealed) const noexcept {

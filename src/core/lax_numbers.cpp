@@ -77,7 +77,8 @@ std::variant<std::int64_t, NumberFault> parse_integer(std::string_view text) {
 }
 
 std::optional<double> parse_float(std::string_view text) {
-  const std::string number = without_underscores(trim(text));
+  // With underscores pydantic takes no blanks.
+  const std::string number = text.contains('_') ? without_underscores(text) : std::string(trim(text));
   std::string_view digits = number;
   if (digits.starts_with('+')) digits.remove_prefix(1);
   if (digits.empty() || (digits.starts_with('-') && number.starts_with('+'))) return std::nullopt;

@@ -15,7 +15,7 @@ enum class NumberFault : std::uint8_t { unreadable, too_large };
 
 /// " +1_000.00 " is 1000: blanks around, single underscores between digits, a fraction of zeros only.
 [[nodiscard]] std::variant<std::int64_t, NumberFault> parse_integer(std::string_view text);
-/// As Rust reads a float (1., .5, 1e5, inf, nan), with blanks around and single underscores inside.
+/// As Rust reads a float (1., .5, 1e5, inf, nan), with blanks around or single underscores inside.
 [[nodiscard]] std::optional<double> parse_float(std::string_view text);
 /// true, t, yes, y, on, 1 and their opposites in any case.
 [[nodiscard]] std::optional<bool> parse_boolean(std::string_view text);

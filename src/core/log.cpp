@@ -142,9 +142,7 @@ void append_visible(std::string& out, std::string_view text) {
   }
 }
 
-bool needs_quotes(std::string_view text) noexcept {
-  return text.empty() || text.find_first_of(" =\"") != std::string_view::npos;
-}
+bool needs_quotes(std::string_view text) noexcept { return text.empty() || text.find_first_of(" =\"") != std::string_view::npos; }
 
 struct TextValue {
   std::string& out;

@@ -41,8 +41,12 @@ void write(Level level, std::string_view logger, std::string_view message, Field
 
 inline void debug(std::string_view logger, std::string_view message, Fields fields = {}) { write(Level::debug, logger, message, fields); }
 inline void info(std::string_view logger, std::string_view message, Fields fields = {}) { write(Level::info, logger, message, fields); }
-inline void warning(std::string_view logger, std::string_view message, Fields fields = {}) { write(Level::warning, logger, message, fields); }
+inline void warning(std::string_view logger, std::string_view message, Fields fields = {}) {
+  write(Level::warning, logger, message, fields);
+}
 inline void error(std::string_view logger, std::string_view message, Fields fields = {}) { write(Level::error, logger, message, fields); }
-inline void critical(std::string_view logger, std::string_view message, Fields fields = {}) { write(Level::critical, logger, message, fields); }
+inline void critical(std::string_view logger, std::string_view message, Fields fields = {}) {
+  write(Level::critical, logger, message, fields);
+}
 
 }  // namespace loquat::log

@@ -50,8 +50,10 @@ TEST(Log, JsonLinesHaveTheirMembersInOrder) {
   const std::string line = logged(log::Format::json, [] {
     log::info("http", "request", {{"request_id", "r-1"}, {"status", 200}, {"seconds", 0.25}, {"slow", false}, {"big", std::uint16_t{7}}});
   });
-  EXPECT_THAT(line, MatchesRegex(R"re(\{"timestamp":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z","level":"info",)re"
-                                 R"re("logger":"http","message":"request","request_id":"r-1","status":200,"seconds":0.25,"slow":false,"big":7\}.)re"));
+  EXPECT_THAT(
+      line,
+      MatchesRegex(R"re(\{"timestamp":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z","level":"info",)re"
+                   R"re("logger":"http","message":"request","request_id":"r-1","status":200,"seconds":0.25,"slow":false,"big":7\}.)re"));
 }
 
 TEST(Log, JsonIsValidWhateverTheBytes) {
@@ -71,7 +73,10 @@ TEST(Log, TextLinesEscapeControlCharacters) {
   const std::string line = logged(log::Format::text, [] {
     log::error("messenger", "first\nsecond\x1b[31m\x7f\u0085\u202e é", {{"path", "/a b"}, {"q", "say \"hi\"\r"}, {"n", 5}, {"empty", ""}});
   });
-  EXPECT_THAT(line, EndsWith(" ERROR    messenger: first\\nsecond\\u001b[31m\\u007f\\u0085\\u202e é path=\"/a b\" q=\"say \\\"hi\\\"\\r\" n=5 empty=\"\"\n"));
+  EXPECT_THAT(
+      line,
+      EndsWith(
+          " ERROR    messenger: first\\nsecond\\u001b[31m\\u007f\\u0085\\u202e é path=\"/a b\" q=\"say \\\"hi\\\"\\r\" n=5 empty=\"\"\n"));
   EXPECT_EQ(std::ranges::count(line, '\n'), 1);
 }
 

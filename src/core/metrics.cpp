@@ -47,8 +47,8 @@ class HistogramSeries final : public Histogram {
   [[nodiscard]] ClientMetric collect() const { return histogram_.Collect(); }
 
  private:
-  prometheus::Histogram histogram_{prometheus::Histogram::BucketBoundaries{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
-                                                                           0.5, 1, 2.5, 5, 10}};
+  prometheus::Histogram histogram_{
+      prometheus::Histogram::BucketBoundaries{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}};
 };
 
 /// prometheus-cpp writes help texts as they are.
@@ -130,8 +130,7 @@ class Registry {
     const std::scoped_lock lock(mutex_);
     auto family = families.find(name);
     if (family == families.end()) {
-      if (!types_.try_emplace(std::string(name), type).second)
-        throw std::logic_error("metric " + std::string(name) + " has two types");
+      if (!types_.try_emplace(std::string(name), type).second) throw std::logic_error("metric " + std::string(name) + " has two types");
       family = families.try_emplace(std::string(name)).first;
       family->second.help = escape_help(help);
     }
@@ -170,9 +169,7 @@ Registry& registry() {
 
 }  // namespace
 
-Counter& counter(std::string_view name, std::string_view help, const Labels& labels) {
-  return registry().counter(name, help, labels);
-}
+Counter& counter(std::string_view name, std::string_view help, const Labels& labels) { return registry().counter(name, help, labels); }
 Gauge& gauge(std::string_view name, std::string_view help, const Labels& labels) { return registry().gauge(name, help, labels); }
 Histogram& histogram(std::string_view name, std::string_view help, const Labels& labels) {
   return registry().histogram(name, help, labels);

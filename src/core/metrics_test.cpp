@@ -30,7 +30,8 @@ TEST(Metrics, GaugesComeAndGo) {
   gauge.set(5);
   gauge.add(-1);
   EXPECT_EQ(gauge.value(), 4);
-  EXPECT_THAT(metrics::serialize(), HasSubstr("# HELP loquat_test_pages Help.\n# TYPE loquat_test_pages gauge\nloquat_test_pages{page=\"1\"} 4\n"));
+  EXPECT_THAT(metrics::serialize(),
+              HasSubstr("# HELP loquat_test_pages Help.\n# TYPE loquat_test_pages gauge\nloquat_test_pages{page=\"1\"} 4\n"));
   metrics::remove_gauge("test_pages", {{"page", "1"}});
   gauge.set(7);
   EXPECT_THAT(metrics::serialize(), Not(HasSubstr("loquat_test_pages")));

@@ -12,9 +12,7 @@ namespace {
 
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
-Error unreadable(std::string detail) {
-  return {Code::malformed, "There was an error parsing the body", std::move(detail)};
-}
+Error unreadable(std::string detail) { return {Code::malformed, "There was an error parsing the body", std::move(detail)}; }
 
 /// FastAPI: no content type, application/json, application/*+json.
 bool is_json(std::string_view content_type) {
@@ -43,10 +41,10 @@ std::string plain_number(double number) {
 
 template <class Number>
 bool refuse_bound(Issues& issues, bool low, Number bound, const detail::Path& path, const json::value& input) {
-  Issue issue = make_issue(low ? "greater_than_equal" : "less_than_equal", path,
-                           std::string("Input should be ") + (low ? "greater" : "less") + " than or equal to " +
-                               plain_number(static_cast<double>(bound)),
-                           input);
+  Issue issue = make_issue(
+      low ? "greater_than_equal" : "less_than_equal", path,
+      std::string("Input should be ") + (low ? "greater" : "less") + " than or equal to " + plain_number(static_cast<double>(bound)),
+      input);
   issue.ctx = json::object{{low ? "ge" : "le", bound}};
   issues.add(std::move(issue));
   return false;
@@ -68,8 +66,7 @@ json::value parse_json_body(std::string_view body) {
   auto found = diagnose_json(body);
   // What only we refuse: numbers that no double holds.
   if (found.message.empty()) found = {error.message, text::length(body.substr(0, error.offset))};
-  fail({"json_invalid", json::array{"body", found.character}, "JSON decode error", json::object(),
-        json::object{{"error", found.message}}});
+  fail({"json_invalid", json::array{"body", found.character}, "JSON decode error", json::object(), json::object{{"error", found.message}}});
 }
 
 }  // namespace
@@ -94,8 +91,7 @@ void fail(Issue issue) {
 }
 
 Issue value_error(json::array loc, std::string_view reason, json::value input) {
-  return {"value_error", std::move(loc), "Value error, " + std::string(reason), std::move(input),
-          json::object{{"error", json::object()}}};
+  return {"value_error", std::move(loc), "Value error, " + std::string(reason), std::move(input), json::object{{"error", json::object()}}};
 }
 
 json::value parse_body(std::string_view body, std::string_view content_type) {
@@ -152,8 +148,7 @@ bool read_value(const json::value& value, bool& out, const Path& path, Issues& i
     out = *parsed;
     return true;
   }
-  if (readable)
-    return refuse(issues, "bool_parsing", path, "Input should be a valid boolean, unable to interpret input", value);
+  if (readable) return refuse(issues, "bool_parsing", path, "Input should be a valid boolean, unable to interpret input", value);
   return refuse(issues, "bool_type", path, "Input should be a valid boolean", value);
 }
 
@@ -191,8 +186,7 @@ bool read_value(const json::value& value, double& out, const Path& path, Issues&
     number = *boolean ? 1 : 0;
   } else if (const auto* text = value.if_string()) {
     const auto parsed = parse_float(as_view(*text));
-    if (!parsed)
-      return refuse(issues, "float_parsing", path, "Input should be a valid number, unable to parse string as a number", value);
+    if (!parsed) return refuse(issues, "float_parsing", path, "Input should be a valid number, unable to parse string as a number", value);
     number = *parsed;
   } else {
     return refuse(issues, "float_type", path, "Input should be a valid number", value);
@@ -233,16 +227,15 @@ bool require_dict(const json::value& value, const Path& path, Issues& issues) {
 }
 
 bool require_model(const json::value& value, const Path& path, Issues& issues) {
-  return value.is_object() || refuse(issues, "model_attributes_type", path,
-                                     "Input should be a valid dictionary or object to extract fields from", value);
+  return value.is_object() ||
+         refuse(issues, "model_attributes_type", path, "Input should be a valid dictionary or object to extract fields from", value);
 }
 
 bool check_min_length(std::string_view text, std::size_t characters, const json::value& input, const Path& path, Issues& issues) {
   if (characters == 0 || text::length(text) >= characters) return true;
-  Issue issue = make_issue("string_too_short", path,
-                           "String should have at least " + std::to_string(characters) +
-                               (characters == 1 ? " character" : " characters"),
-                           input);
+  Issue issue =
+      make_issue("string_too_short", path,
+                 "String should have at least " + std::to_string(characters) + (characters == 1 ? " character" : " characters"), input);
   issue.ctx = json::object{{"min_length", characters}};
   issues.add(std::move(issue));
   return false;
@@ -250,8 +243,7 @@ bool check_min_length(std::string_view text, std::size_t characters, const json:
 
 bool check_bounds(std::int64_t number, const Bounds& bounds, const json::value& input, const Path& path, Issues& issues) {
   const auto value = static_cast<double>(number);
-  if (bounds.at_least && value < *bounds.at_least)
-    return refuse_bound(issues, true, std::llround(*bounds.at_least), path, input);
+  if (bounds.at_least && value < *bounds.at_least) return refuse_bound(issues, true, std::llround(*bounds.at_least), path, input);
   if (bounds.at_most && value > *bounds.at_most) return refuse_bound(issues, false, std::llround(*bounds.at_most), path, input);
   return true;
 }

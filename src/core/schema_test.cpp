@@ -184,7 +184,9 @@ TEST(Schema, DescribesItselfForOpenApi) {
             R"({"type":"object","properties":{"x":{"type":"string"},"n":{"type":"object","properties":{"a":{"type":"string"},)"
             R"("b":{"type":"boolean","default":false}},"required":["a"]}},"required":["x","n"]})");
   const json::value model = schema::describe<Model>();
-  const auto member = [&](std::string_view name) { return to_json(model.at("properties").at(json::string_view(name.data(), name.size()))); };
+  const auto member = [&](std::string_view name) {
+    return to_json(model.at("properties").at(json::string_view(name.data(), name.size())));
+  };
   EXPECT_EQ(member("s1"), R"({"type":"string","minLength":1,"default":"x"})");
   EXPECT_EQ(member("g"), R"({"type":"integer","minimum":1,"maximum":10,"default":5})");
   EXPECT_EQ(member("gf"), R"({"type":"number","minimum":0.0,"maximum":1.0,"default":0.5})");

@@ -11,14 +11,16 @@ using loquat::is_secret_name;
 std::string masked(std::string_view settings) { return loquat::to_json(loquat::mask_secrets(loquat::parse_json(settings))); }
 
 TEST(Secret, NamesOfSettings) {
-  for (const auto* name : {"secret", "Secret", "page_access_token", "PAGE_ACCESS_TOKEN", "app_secret", "password", "db_passwords", "api_key", "openai_api_key_2"})
+  for (const auto* name : {"secret", "Secret", "page_access_token", "PAGE_ACCESS_TOKEN", "app_secret", "password", "db_passwords",
+                           "api_key", "openai_api_key_2"})
     EXPECT_TRUE(is_secret_name(name)) << name;
   for (const auto* name : {"verify", "secrets", "token", "tokens", "max_tokens", "secretary", "key", "", "page_id", "_tokenizer"})
     EXPECT_FALSE(is_secret_name(name)) << name;
 }
 
 TEST(Secret, NamesOfHeaders) {
-  for (const auto* name : {"Authorization", "authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "X-Auth-Token", "Client-Secret", " Cookie "})
+  for (const auto* name :
+       {"Authorization", "authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "X-Auth-Token", "Client-Secret", " Cookie "})
     EXPECT_TRUE(is_secret_header(name)) << name;
   for (const auto* name : {"Content-Type", "Accept", "X-Request-ID", "Cookies-Accepted", ""}) EXPECT_FALSE(is_secret_header(name)) << name;
 }

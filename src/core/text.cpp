@@ -43,9 +43,7 @@ std::size_t ascii_prefix(std::string_view text) noexcept {
 bool is_ascii_blank(char c) noexcept { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 /// White space a line may be broken at, so not the no-break spaces.
-bool is_breaking_space(UChar32 c) noexcept {
-  return c >= 0 && u_isUWhiteSpace(c) != 0 && c != 0xA0 && c != 0x2007 && c != 0x202F;
-}
+bool is_breaking_space(UChar32 c) noexcept { return c >= 0 && u_isUWhiteSpace(c) != 0 && c != 0xA0 && c != 0x2007 && c != 0x202F; }
 
 bool is_noise(UChar32 c) noexcept { return (U_GET_GC_MASK(c) & (U_GC_P_MASK | U_GC_S_MASK)) != 0; }
 

@@ -9,13 +9,18 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 TEST(Text, Utf8IsChecked) {
-  for (const std::string_view good : {"", "abcdefghijk", "é", "日本語テキスト", "😀", "\uFFFD", "\u0000"}) EXPECT_TRUE(text::is_valid_utf8(good)) << good;
-  for (const auto* bad : {"\xff", "abcdefgh\x80", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "é\xc3", "\xf8\x88\x80\x80\x80"})
+  for (const std::string_view good : {"", "abcdefghijk", "é", "日本語テキスト", "😀", "\uFFFD", "\u0000"})
+    EXPECT_TRUE(text::is_valid_utf8(good)) << good;
+  for (const auto* bad :
+       {"\xff", "abcdefgh\x80", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "é\xc3", "\xf8\x88\x80\x80\x80"})
     EXPECT_FALSE(text::is_valid_utf8(bad)) << bad;
 }
 
 TEST(Text, Utf8IsMended) {
-  EXPECT_EQ(text::to_valid_utf8("a\xff" "b"), "a\uFFFD" "b");
+  EXPECT_EQ(text::to_valid_utf8("a\xff"
+                                "b"),
+            "a\uFFFD"
+            "b");
   EXPECT_EQ(text::to_valid_utf8("\xe2\x82"), "\uFFFD") << "a cut sequence is one";
   EXPECT_EQ(text::to_valid_utf8("\xe2\x82x"), "\uFFFDx");
   EXPECT_EQ(text::to_valid_utf8("\xc0\x80"), "\uFFFD\uFFFD");
@@ -99,7 +104,10 @@ TEST(Text, NothingIsLostInSplitting) {
   std::erase(joined, ' ');
   std::erase(long_text, ' ');
   EXPECT_EQ(joined, long_text);
-  EXPECT_THAT(text::split_at_words("a\xff" "b", 2), ElementsAre("a\uFFFD", "b"));
+  EXPECT_THAT(text::split_at_words("a\xff"
+                                   "b",
+                                   2),
+              ElementsAre("a\uFFFD", "b"));
   EXPECT_THAT(text::split_at_words("ab", 0), ElementsAre("a", "b"));
 }
 

@@ -37,9 +37,7 @@ std::string decode(std::string_view text, bool plus_is_blank) {
 
 }  // namespace
 
-std::string percent_encode(std::string_view text) {
-  return boost::urls::encode({text.data(), text.size()}, boost::urls::unreserved_chars);
-}
+std::string percent_encode(std::string_view text) { return boost::urls::encode({text.data(), text.size()}, boost::urls::unreserved_chars); }
 
 std::string percent_decode(std::string_view text) { return decode(text, false); }
 
