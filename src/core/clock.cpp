@@ -9,7 +9,6 @@ namespace loquat {
 namespace {
 
 using std::chrono::days;
-using std::chrono::duration_cast;
 using std::chrono::floor;
 using std::chrono::microseconds;
 using std::chrono::year_month_day;
