@@ -48,6 +48,7 @@ struct DeadLetter {
   std::string page;
   std::string reason;
   int attempts = 0;
+  std::int64_t admitted_ms = 0;
 };
 
 
