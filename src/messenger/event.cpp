@@ -401,7 +401,11 @@ Parsed parse_webhook(std::string_view body, Time now, const IsOurs& is_ours) {
   constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   if (body.starts_with(byte_order_mark)) body.remove_prefix(byte_order_mark.size());
   Parsed parsed;
-  json::value root;
+  // The document is read, used and dropped: what events keep is copied out of it.
+  std::array<unsigned char, 16 * 1024> buffer;
+  json::monotonic_resource memory(buffer.data(), buffer.size());
+  const json::storage_ptr storage(&memory);
+  json::value root(storage);
   JsonError error;
   if (try_parse_json(body, root, error)) {
     parsed.is_object = root.is_object();
