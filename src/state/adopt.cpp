@@ -1,0 +1,194 @@
+#include "state/adopt.h"
+
+#include <array>
+#include <map>
+#include <string>
+
+#include "core/log.h"
+
+namespace loquat::state {
+namespace {
+
+using db::Connection;
+
+/// Column name -> declared type, in lower case.
+using Columns = std::map<std::string, std::string, std::less<>>;
+
+struct Column {
+  std::string_view name;
+  std::string_view postgres;
+  std::string_view sqlite;
+};
+constexpr std::array columns_we_need = {
+    Column{"channel", "text NOT NULL DEFAULT ''", "TEXT NOT NULL DEFAULT ''"},
+    Column{"account", "text NOT NULL DEFAULT ''", "TEXT NOT NULL DEFAULT ''"},
+    Column{"version", "bigint NOT NULL DEFAULT 0", "INTEGER NOT NULL DEFAULT 0"},
+    Column{"message_id", "uuid", "BLOB"},
+    Column{"user_message", "text", "TEXT"},
+    Column{"bot_message", "text", "TEXT"},
+    Column{"nlu", "text", "TEXT"},
+    Column{"context", "text", "TEXT"},
+    Column{"intent", "text", "TEXT"},
+    Column{"parameters", "text", "TEXT"},
+    Column{"extracted_parameters", "text", "TEXT"},
+    Column{"missing_parameters", "text", "TEXT"},
+    Column{"complete", "boolean NOT NULL DEFAULT false", "INTEGER NOT NULL DEFAULT 0"},
+    Column{"current_node", "text", "TEXT"},
+    Column{"date", "timestamptz", "INTEGER"},
+    Column{"erased", "boolean NOT NULL DEFAULT false", "INTEGER NOT NULL DEFAULT 0"},
+    Column{"origin", "bigint", "INTEGER"},
+};
+constexpr std::array text_columns = {"thread_id",  "user_message",         "bot_message",        "nlu",         "context", "intent",
+                                     "parameters", "extracted_parameters", "missing_parameters", "current_node"};
+
+Columns read_columns(Connection& connection) {
+  const auto* sql = connection.dialect() == db::Dialect::sqlite
+                        ? "SELECT lower(name), lower(type) FROM pragma_table_info('states')"
+                        : "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute"
+                          " WHERE attrelid = 'states'::regclass AND attnum > 0 AND NOT attisdropped";
+  const auto rows = connection.query(sql);
+  Columns columns;
+  for (std::size_t i = 0; i < rows->size(); ++i) columns.emplace(rows->text(i, 0), rows->text(i, 1));
+  return columns;
+}
+
+void add_missing_columns(Connection& connection, const Columns& columns) {
+  const bool sqlite = connection.dialect() == db::Dialect::sqlite;
+  for (const auto& column : columns_we_need) {
+    if (columns.contains(column.name)) continue;
+    connection.script("ALTER TABLE states ADD COLUMN " + std::string(column.name) + " " + std::string(sqlite ? column.sqlite : column.postgres));
+  }
+}
+
+// Facebook's conversations are kept by page: the old messages carry it in their context.
+std::string number_rows_postgres(const Columns& columns) {
+  const auto find = [&columns](std::string_view name) {
+    const auto found = columns.find(name);
+    return found == columns.end() ? std::string() : found->second;
+  };
+  const auto type = find("user_message");
+  const bool is_json = type.starts_with("json");
+  const std::string channel = is_json ? "user_message::jsonb ->> 'channel'" : R"!(substring(user_message from '"channel"\s*:\s*"([^"\\]*)"'))!";
+  const std::string page =
+      is_json ? "user_message::jsonb -> 'context' ->> 'page_id'" : R"!(substring(user_message from '"page_id"\s*:\s*"?([^"\\,} ]*)'))!";
+  const std::string order = columns.contains("id") ? "id" : columns.contains("date") ? "date" : "ctid";
+  return "WITH own AS (SELECT ctid AS place, thread_id, nullif(" + channel + ", '') AS channel, nullif(" + page +
+         ", '') AS page, row_number() OVER (PARTITION BY thread_id ORDER BY " + order +
+         ") AS n FROM states),"
+         " last_channel AS (SELECT DISTINCT ON (thread_id) thread_id, channel FROM own WHERE channel IS NOT NULL ORDER BY thread_id, n DESC),"
+         " last_page AS (SELECT DISTINCT ON (thread_id) thread_id, page FROM own WHERE page IS NOT NULL ORDER BY thread_id, n DESC)"
+         " UPDATE states SET version = own.n, channel = coalesce(own.channel, last_channel.channel, ''),"
+         " account = CASE WHEN coalesce(own.channel, last_channel.channel) = 'facebook' THEN coalesce(own.page, last_page.page, '') ELSE '' END"
+         " FROM own LEFT JOIN last_channel USING (thread_id) LEFT JOIN last_page USING (thread_id) WHERE states.ctid = own.place";
+}
+
+/// One ALTER TABLE, which is one pass over the table.
+std::string change_types_postgres(const Columns& columns) {
+  std::string changes;
+  const auto add = [&changes](const std::string& change) { changes += (changes.empty() ? "" : ", ") + change; };
+  for (const auto* name : text_columns) {
+    const auto found = columns.find(name);
+    if (found != columns.end() && found->second != "text") add("ALTER COLUMN " + std::string(name) + " TYPE text USING " + name + "::text");
+  }
+  for (const auto* name : {"user_message", "bot_message", "nlu", "context", "intent", "parameters", "extracted_parameters", "missing_parameters",
+                           "current_node"}) {
+    if (columns.contains(name)) add("ALTER COLUMN " + std::string(name) + " DROP NOT NULL");
+  }
+  const auto date = columns.find("date");
+  if (date != columns.end() && date->second == "timestamp without time zone") {
+    add("ALTER COLUMN date TYPE timestamptz USING date AT TIME ZONE 'UTC'");
+  } else if (date != columns.end() && date->second != "timestamp with time zone") {
+    add("ALTER COLUMN date TYPE timestamptz USING date::text::timestamptz");
+  }
+  const auto complete = columns.find("complete");
+  if (complete != columns.end() && complete->second != "boolean") {
+    add("ALTER COLUMN complete DROP DEFAULT");
+    add("ALTER COLUMN complete TYPE boolean USING lower(complete::text) IN ('1', 't', 'true', 'yes', 'on')");
+  }
+  return changes.empty() ? std::string() : "ALTER TABLE states " + changes;
+}
+
+/// Columns that only the older service filled must not refuse our rows.
+void relax_other_columns_postgres(Connection& connection) {
+  const auto rows = connection.query(
+      "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = 'states'::regclass AND attnum > 0 AND NOT attisdropped AND attnotnull"
+      " AND NOT atthasdef AND attidentity = '' AND attname NOT IN ('channel', 'account', 'thread_id', 'version', 'complete', 'date', 'erased')");
+  for (std::size_t i = 0; i < rows->size(); ++i) connection.script("ALTER TABLE states ALTER COLUMN " + rows->text(i, 0) + " DROP NOT NULL");
+}
+
+void adopt_old_rows_postgres(Connection& connection, const Columns& columns) {
+  connection.script(number_rows_postgres(columns));
+  if (const auto changes = change_types_postgres(columns); !changes.empty()) connection.script(changes);
+  connection.script("UPDATE states SET date = now() WHERE date IS NULL; UPDATE states SET complete = false WHERE complete IS NULL");
+  relax_other_columns_postgres(connection);
+}
+
+void convert_dates_sqlite(Connection& connection) {
+  const auto at = to_microseconds(now());
+  constexpr std::size_t rows_at_once = 1'000;
+  std::int64_t last = 0;
+  for (;;) {
+    const auto rows = connection("SELECT rowid, date FROM states WHERE rowid > $1 AND typeof(date) <> 'integer' ORDER BY rowid LIMIT 1000", last);
+    std::vector<db::Values> updates;
+    for (std::size_t i = 0; i < rows->size(); ++i) {
+      last = rows->integer(i, 0);
+      const auto time = rows->is_null(i, 1) ? std::nullopt : parse_iso8601(rows->text(i, 1));
+      updates.push_back({last, time ? to_microseconds(*time) : at});
+    }
+    connection.batch("UPDATE states SET date = $2 WHERE rowid = $1", std::move(updates));
+    if (rows->size() < rows_at_once) return;
+  }
+}
+
+void adopt_old_rows_sqlite(Connection& connection) {
+  connection.script(
+      "CREATE TEMP TABLE own AS SELECT rowid AS place, thread_id,"
+      " CASE WHEN json_valid(user_message) AND json_type(user_message, '$.channel') = 'text' THEN nullif(json_extract(user_message, '$.channel'), '') END AS channel,"
+      " CASE WHEN json_valid(user_message) THEN nullif(CAST(json_extract(user_message, '$.context.page_id') AS TEXT), '') END AS page,"
+      " row_number() OVER (PARTITION BY thread_id ORDER BY rowid) AS n FROM states;"
+      "CREATE INDEX temp.own_thread ON own (thread_id, n);"
+      "CREATE UNIQUE INDEX temp.own_place ON own (place);"
+      "UPDATE states SET version = own.n, channel = coalesce(own.channel, (SELECT x.channel FROM own AS x WHERE x.thread_id = own.thread_id"
+      " AND x.channel IS NOT NULL ORDER BY x.n DESC LIMIT 1), ''), account = coalesce(own.page, (SELECT x.page FROM own AS x"
+      " WHERE x.thread_id = own.thread_id AND x.page IS NOT NULL ORDER BY x.n DESC LIMIT 1), '') FROM own WHERE states.rowid = own.place;"
+      "UPDATE states SET account = '' WHERE channel <> 'facebook';"
+      "DROP TABLE temp.own;"
+      "UPDATE states SET complete = 0 WHERE complete IS NULL");
+  convert_dates_sqlite(connection);
+}
+
+void fill_threads(Connection& connection) {
+  const bool sqlite = connection.dialect() == db::Dialect::sqlite;
+  // The rows' own dates tell which of a thread's conversations was written last.
+  connection.script(std::string("INSERT INTO threads (thread_id, channel, account, version, date, written) SELECT s.thread_id, s.channel, s.account,"
+                                " s.version, s.date, ") +
+                    (sqlite ? "s.date" : "(extract(epoch FROM s.date) * 1000000)::bigint") +
+                    " FROM states AS s JOIN (SELECT channel, account, thread_id, max(version) AS version FROM states"
+                    " GROUP BY channel, account, thread_id) AS newest ON newest.channel = s.channel AND newest.account = s.account"
+                    " AND newest.thread_id = s.thread_id AND newest.version = s.version WHERE true ON CONFLICT DO NOTHING");
+}
+
+void make_indexes(Connection& connection) {
+  connection.script(
+      "CREATE UNIQUE INDEX IF NOT EXISTS states_conversation ON states (channel, account, thread_id, version);"
+      "CREATE UNIQUE INDEX IF NOT EXISTS states_message_id ON states (message_id) WHERE message_id IS NOT NULL;");
+  connection.script(connection.dialect() == db::Dialect::sqlite ? "CREATE INDEX IF NOT EXISTS states_date ON states (date)"
+                                                                : "CREATE INDEX IF NOT EXISTS states_date_range ON states USING brin (date)");
+}
+
+}  // namespace
+
+void adopt_states(Connection& connection) {
+  const auto columns = read_columns(connection);
+  const bool old = !columns.contains("version");
+  add_missing_columns(connection, columns);
+  if (old) {
+    if (connection.dialect() == db::Dialect::sqlite) adopt_old_rows_sqlite(connection);
+    else adopt_old_rows_postgres(connection, columns);
+    log::info("state", "a table of states that an older service made was adopted");
+  }
+  make_indexes(connection);
+  if (old) fill_threads(connection);
+}
+
+}  // namespace loquat::state
