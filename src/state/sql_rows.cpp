@@ -48,10 +48,8 @@ std::optional<std::string> node_column(const json::value& node) {
 
 using Sorted = std::vector<const State*>;
 
-Sorted sort_by_key(std::span<const State> states) {
-  Sorted sorted;
-  sorted.reserve(states.size());
-  for (const auto& state : states) sorted.push_back(&state);
+Sorted sort_by_key(std::span<const State* const> states) {
+  Sorted sorted(states.begin(), states.end());
   std::ranges::sort(sorted, [](const State* a, const State* b) {
     if (const auto order = a->conversation <=> b->conversation; order != 0) return order < 0;
     return a->version < b->version;
@@ -217,7 +215,7 @@ State read_state(const db::Rows& rows, std::size_t row, std::size_t first) {
   return state;
 }
 
-void append_rows(db::Connection& connection, std::span<const State> states) {
+void append_rows(db::Connection& connection, std::span<const State* const> states) {
   if (states.empty()) return;
   const auto sorted = sort_by_key(states);
   const auto newest = newest_of_each(sorted);

@@ -16,7 +16,7 @@ namespace loquat::state {
 /// Rows are written in the order of their keys, so that two processes cannot deadlock. Run it inside a transaction, or as
 /// the only writing call of Database::run: it is all or nothing.
 /// Throws Error(conflict) when a version or a message id is taken, Error(invalid) for values the database refuses.
-void append_rows(db::Connection& connection, std::span<const State> states);
+void append_rows(db::Connection& connection, std::span<const State* const> states);
 
 /// The newest row of each conversation, tombstones included; in the order asked.
 [[nodiscard]] std::vector<std::optional<State>> find_latest_rows(db::Connection& connection, std::span<const chat::ConversationId> conversations);

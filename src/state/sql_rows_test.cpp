@@ -25,7 +25,9 @@ class SqlRows : public ::testing::TestWithParam<bool> {
     db::migrate(*database_, migrations());
   }
   void append(std::vector<State> states) {
-    await(database_->write([&](db::Connection& c) { append_rows(c, states); }));
+    std::vector<const State*> rows;
+    for (const auto& state : states) rows.push_back(&state);
+    await(database_->write([&](db::Connection& c) { append_rows(c, rows); }));
   }
   std::vector<std::optional<State>> latest(std::vector<chat::ConversationId> ids) {
     return await(database_->read([&](db::Connection& c) { return find_latest_rows(c, ids); }));
