@@ -53,8 +53,8 @@ class AdminStore {
 
   /// All of it, as it was at one moment.
   virtual asio::awaitable<Draft> load_draft() = 0;
-  /// apply_export, all or nothing.
-  virtual asio::awaitable<Store::Imported> import_file(ExportFile file, json::array loc) = 0;
+  /// parse_export_file and apply_export, all or nothing. `loc` is the place of the issues.
+  virtual asio::awaitable<Store::Imported> import_file(std::string text, json::array loc) = 0;
 
   virtual asio::awaitable<BuildStatus> build_status() = 0;
   virtual asio::awaitable<void> set_build_status(BuildStatus status) = 0;

@@ -210,6 +210,11 @@ ExportFile to_export_file(const Definition& definition) {
   return file;
 }
 
+std::string to_export_text(const Definition& definition) {
+  auto file = to_export_file(definition);
+  return to_json(json::value(json::object{{"intents", std::move(file.intents)}, {"entities", std::move(file.entities)}}));
+}
+
 ImportChanges apply_export(const Draft& draft, const ExportFile& file, const json::array& loc) {
   schema::Issues issues;
   Importer intents(Kind::intent, draft.intents);

@@ -31,6 +31,7 @@ struct ExportFile {
 [[nodiscard]] ExportFile parse_export_file(std::string_view text, const json::array& loc);
 /// The same from documents that are whole.
 [[nodiscard]] ExportFile to_export_file(const Definition& definition);
+[[nodiscard]] std::string to_export_text(const Definition& definition);
 
 /// What an import does to a draft.
 struct ImportChanges {

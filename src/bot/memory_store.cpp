@@ -75,7 +75,7 @@ asio::awaitable<void> MemoryStore::ensure_default() {
   insert_version("start");
 }
 
-asio::awaitable<Store::Imported> MemoryStore::import(Definition definition) { return import_file(to_export_file(definition), {}); }
+asio::awaitable<Store::Imported> MemoryStore::import(Definition definition) { return import_file(to_export_text(definition), {}); }
 
 asio::awaitable<Definition> MemoryStore::draft() {
   const std::lock_guard lock(mutex_);
@@ -151,9 +151,9 @@ asio::awaitable<Draft> MemoryStore::load_draft() {
   co_return draft_;
 }
 
-asio::awaitable<Store::Imported> MemoryStore::import_file(ExportFile file, json::array loc) {
+asio::awaitable<Store::Imported> MemoryStore::import_file(std::string text, json::array loc) {
   const std::lock_guard lock(mutex_);
-  auto changes = apply_export(draft_, file, loc);
+  auto changes = apply_export(draft_, parse_export_file(text, loc), loc);
   for (auto* list : {&changes.intents, &changes.entities}) {
     for (auto& document : *list) ++document.version;
   }

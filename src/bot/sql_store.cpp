@@ -122,7 +122,7 @@ asio::awaitable<void> SqlStore::ensure_default() {
 }
 
 asio::awaitable<Store::Imported> SqlStore::import(Definition definition) {
-  co_return co_await import_file(to_export_file(definition), {});
+  co_return co_await import_file(to_export_text(definition), {});
 }
 
 asio::awaitable<Definition> SqlStore::draft() {
@@ -187,8 +187,11 @@ asio::awaitable<Draft> SqlStore::load_draft() {
   co_return co_await database_.read([keys = keyring_](db::Connection& connection) { return sql::load_draft(connection, *keys); });
 }
 
-asio::awaitable<Store::Imported> SqlStore::import_file(ExportFile file, json::array loc) {
-  const auto shared = std::make_shared<const ExportFile>(std::move(file));
+asio::awaitable<Store::Imported> SqlStore::import_file(std::string text, json::array loc) {
+  // A large file takes a while to read: on a thread of the database, not on a loop.
+  const auto shared = co_await database_.read([text = std::move(text), loc](db::Connection& /*unused*/) {
+    return std::make_shared<const ExportFile>(parse_export_file(text, loc));
+  });
   struct Prepared {
     std::int64_t revision = 0;
     ImportChanges changes;

@@ -34,7 +34,7 @@ class SqlStore final : public Store, public AdminStore {
   asio::awaitable<std::optional<StoredConfig>> update_config(std::string bot, Change change,
                                                              std::optional<std::int64_t> if_version) override;
   asio::awaitable<Draft> load_draft() override;
-  asio::awaitable<Imported> import_file(ExportFile file, json::array loc) override;
+  asio::awaitable<Imported> import_file(std::string text, json::array loc) override;
   asio::awaitable<BuildStatus> build_status() override;
   asio::awaitable<void> set_build_status(BuildStatus status) override;
 

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "async/task_group.h"
+#include "bot/admin_store.h"
+#include "bot/store.h"
+
+namespace loquat::bot {
+
+/// Who asked for something, for the audit log.
+struct Asker {
+  std::string name;
+  std::string request_id;
+};
+
+/// Builds the bot in the background: checks the draft and publishes it as a version. A draft that cannot be built leaves the
+/// active version alone; why is in the log and in the build status. One build at a time in a process: requests during one
+/// start one more behind it. Thread-safe.
+class Builder {
+ public:
+  /// `check` throws Error(invalid) for a definition that cannot be served. `on_published` (may be empty) pokes the follower.
+  /// All references must outlive the tasks.
+  Builder(Store& store, AdminStore& admin, async::TaskGroup& tasks, std::function<void(const Definition&)> check,
+          std::function<void()> on_published = {});
+
+  /// Returns at once; the work goes on on `executor`.
+  void start(const asio::any_io_executor& executor, Asker asker);
+
+  [[nodiscard]] const std::function<void()>& on_published() const noexcept { return on_published_; }
+
+ private:
+  asio::awaitable<void> run(Asker asker);
+  asio::awaitable<void> build(const Asker& asker);
+  asio::awaitable<std::string> try_publish(const Asker& asker);
+  asio::awaitable<void> try_set_status(BuildStatus status);
+  bool take_next(Asker& asker);
+
+  Store& store_;
+  AdminStore& admin_;
+  async::TaskGroup& tasks_;
+  std::function<void(const Definition&)> check_;
+  std::function<void()> on_published_;
+  std::mutex mutex_;
+  bool running_ = false;
+  bool again_ = false;
+  Asker next_;
+};
+
+}  // namespace loquat::bot
