@@ -100,6 +100,7 @@ RateLimiter::Grant RateLimiter::acquire(std::string_view page, bool is_media, Ti
 
   // The generic cell rate algorithm (ITU-T I.371): a virtual schedule instead of a bucket that is refilled.
   const double limit = (is_media ? settings_.media_per_second : settings_.text_per_second) / processes_;
+  if (limit <= 0) return {true, {}};
   const double rate = limit * (1 - burst_share) * slowdown(mine, now);
   const double burst = std::max(1.0, limit * burst_share);
   const auto interval = std::chrono::duration_cast<Time::duration>(std::chrono::duration<double>(1 / rate));

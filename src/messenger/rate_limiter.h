@@ -35,7 +35,7 @@ class RateLimiter {
   using Duration = std::chrono::milliseconds;
 
   struct Settings {
-    double text_per_second = 300;
+    double text_per_second = 300;  ///< of a page; 0: no limit
     double media_per_second = 10;
     Duration longest_wait{2'000};  ///< longer ones are refused instead of reserved
   };

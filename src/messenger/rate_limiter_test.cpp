@@ -67,8 +67,9 @@ TEST(RateLimiter, SharesTheLimitsAmongProcesses) {
   RateLimiter limiter;
   limiter.set_processes(3);
   EXPECT_LE(busiest_second(limiter, false, seconds(5)), 100);
-  limiter.set_processes(0);
-  EXPECT_GE(busiest_second(limiter, false, seconds(5)), 200);
+  RateLimiter alone;
+  alone.set_processes(0);
+  EXPECT_GE(busiest_second(alone, false, seconds(5)), 200);
 }
 
 TEST(RateLimiter, GrantsAtOnceWhenThereIsRoom) {
@@ -77,6 +78,13 @@ TEST(RateLimiter, GrantsAtOnceWhenThereIsRoom) {
   EXPECT_GT(limiter.acquire("1", false, start).wait, milliseconds(0));
   EXPECT_EQ(limiter.acquire("2", false, start).wait, milliseconds(0));
   EXPECT_EQ(limiter.acquire("1", true, start).wait, milliseconds(0));
+}
+
+TEST(RateLimiter, KnowsNoLimitWhenThereIsNone) {
+  RateLimiter limiter({.text_per_second = 0, .media_per_second = 0, .longest_wait = milliseconds(0)});
+  for (int i = 0; i < 10'000; ++i) EXPECT_EQ(limiter.acquire("1", i % 2 == 0, start).wait, milliseconds(0));
+  limiter.throttle("1", false, milliseconds(0), start);
+  EXPECT_FALSE(limiter.acquire("1", false, start).granted);
 }
 
 TEST(RateLimiter, RefusesLongWaitsInsteadOfReservingThem) {
