@@ -169,7 +169,10 @@ void add_bot_routes(http::Router& router, Store& store, AdminStore& admin, const
                       .responses = {{200, array_schema(version_schema())}, {404, {}}}}},
              [&store](http::Request& request) { return list_versions(store, request); });
   router.add(http::Method::post, "/admin/bots/{name}/versions/{n}/activate",
-             {.doc = {.summary = "Go back, or forward, to a version", .tag = "bots", .responses = {{200, status_schema()}, {404, {}}}}},
+             {.doc = {.summary = "Go back, or forward, to a version",
+                      .tag = "bots",
+                      .parameters = {integer_path_parameter("n")},
+                      .responses = {{200, status_schema()}, {404, {}}}}},
              [&store, &builder](http::Request& request) { return activate(store, builder, request); });
 }
 

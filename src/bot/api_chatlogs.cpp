@@ -250,7 +250,8 @@ void add_chatlog_routes(http::Router& router, state::Store& states, AdminStore& 
              {.doc = {.summary = "Make a training example of what a person said",
                       .tag = "chatlogs",
                       .request_body = schema::describe<LabelBody>(),
-                      .parameters = conversation_parameters(),
+                      .parameters = {integer_path_parameter("version"), query_parameter("channel", text_schema),
+                                     query_parameter("account", text_schema)},
                       .responses = {{200, {{"type", "object"}}}, {404, {}}}}},
              [&states, &admin](http::Request& request) { return label(states, admin, request); });
 }

@@ -106,15 +106,29 @@ asio::awaitable<http::Response> remove(AdminStore& admin, Kind kind, http::Reque
   co_return make_success();
 }
 
+void describe_ids(json::object& schema, std::string_view list) {
+  auto& members = schema.at("properties").at(json::string_view(list.data(), list.size())).at("items").at("properties").as_object();
+  members["id"] = json::object{
+      {"anyOf", json::array{json::object{{"type", "string"}, {"pattern", "^[0-9a-fA-F]{24}$"}}, json::object{{"type", "null"}}}}};
+}
+
+json::object body_schema(Kind kind) {
+  if (kind == Kind::entity) return schema::describe<EntityBody>();
+  auto schema = schema::describe<IntentBody>();
+  describe_ids(schema, "parameters");
+  describe_ids(schema, "labeledSentences");
+  return schema;
+}
+
 json::object document_schema(Kind kind) {
-  auto schema = kind == Kind::intent ? schema::describe<IntentBody>() : schema::describe<EntityBody>();
+  auto schema = body_schema(kind);
   schema.at("properties").as_object().emplace("id", json::object{{"type", "string"}});
   return schema;
 }
 
 void add_kind(http::Router& router, AdminStore& admin, Kind kind, const std::string& path) {
   const std::string tag = kind == Kind::intent ? "intents" : "entities";
-  const auto body = kind == Kind::intent ? schema::describe<IntentBody>() : schema::describe<EntityBody>();
+  const auto body = body_schema(kind);
   const auto shown = document_schema(kind);
   const std::string name(word(kind));
   router.add(http::Method::get, path, {.doc = {.summary = "List the " + tag, .tag = tag, .responses = {{200, array_schema(shown)}}}},

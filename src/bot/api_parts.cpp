@@ -78,6 +78,10 @@ json::object if_match_parameter() {
           {"schema", {{"type", "string"}}}};
 }
 
+json::object integer_path_parameter(std::string_view name) {
+  return {{"name", json::string_view(name.data(), name.size())}, {"in", "path"}, {"required", true}, {"schema", {{"type", "integer"}}}};
+}
+
 json::object array_schema(json::object items) { return {{"type", "array"}, {"items", std::move(items)}}; }
 
 json::object object_schema(std::initializer_list<std::pair<std::string_view, json::object>> properties) {

@@ -35,6 +35,7 @@ void audit(const http::Request& request, std::string_view what, std::string_view
 [[nodiscard]] json::object status_schema();
 [[nodiscard]] json::object query_parameter(std::string_view name, json::object schema, std::string_view description = {});
 [[nodiscard]] json::object if_match_parameter();
+[[nodiscard]] json::object integer_path_parameter(std::string_view name);
 [[nodiscard]] json::object array_schema(json::object items);
 [[nodiscard]] json::object object_schema(std::initializer_list<std::pair<std::string_view, json::object>> properties);
 
