@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "bot/definition.h"
 #include "chat/message.h"
@@ -24,9 +25,12 @@ namespace asio = boost::asio;
 /// A bot ready to talk: its intents with compiled templates, and its interpreter. Immutable, shared by all loops.
 class CompiledBot;
 
-/// Compiles a definition. Throws Error(invalid) that names the intent and the fault: such a version is never served.
+/// Compiles a definition. A template that is none does not keep the rest of the bot from talking: the fallback answers in its place, and
+/// faults_of names it. Throws Error(invalid) for a definition that cannot be served at all: such a version never is.
 [[nodiscard]] std::shared_ptr<const CompiledBot> compile(const bot::Definition& definition);
 [[nodiscard]] std::int64_t version_of(const CompiledBot& bot) noexcept;
+/// What is wrong with the bot's templates and API calls, for its author: "Intent order: answer: unknown filter 'uper' (line 1)".
+[[nodiscard]] const std::vector<std::string>& faults_of(const CompiledBot& bot) noexcept;
 
 /// Decides turns. Stores nothing: the caller loads the previous state and appends the next one, which is the only effect of a
 /// turn. Thread-safe.
@@ -48,8 +52,9 @@ class Manager {
 
   /// Holds the results of a turn's API call, so that deciding the turn again after a version conflict does not call twice.
   struct CallMemory {
-    std::optional<json::value> result;
-    std::string key;
+    std::optional<json::value> result;  ///< empty: there was no call, or it failed
+    std::string key;                    ///< the Idempotency-Key
+    std::string call;                   ///< which request that was; another one (the slots differ now) is made
   };
 
   /// One turn: `previous` is the conversation's latest state (empty: none, or a tombstone's successor). The result has the

@@ -1,0 +1,73 @@
+#include "dialogue/compiled_bot.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "nlu/phrase_interpreter.h"
+
+namespace loquat::dialogue {
+namespace {
+
+/// A slot without a prompt must be asked for somehow: silence would look like a dead bot.
+std::string make_prompt(const bot::Parameter& parameter) { return parameter.prompt.value_or("Please enter: " + parameter.name); }
+
+CompiledIntent compile_intent(const bot::Intent& intent, std::vector<std::string>& faults) {
+  std::vector<std::string> found;
+  CompiledIntent compiled{TextTemplate(intent.speech_response.value_or("")), {}, std::nullopt};
+  if (!compiled.answer.fault().empty()) found.push_back("answer: " + compiled.answer.fault());
+  for (const auto& parameter : intent.parameters) {
+    compiled.prompts.emplace_back(make_prompt(parameter));
+    const auto& fault = compiled.prompts.back().fault();
+    if (!fault.empty()) found.push_back("prompt of " + parameter.name + ": " + fault);
+  }
+  if (intent.api_trigger && intent.api_details) compiled.call.emplace(*intent.api_details, found);
+  for (const auto& fault : found) faults.push_back("Intent " + intent.intent_id + ": " + fault);
+  return compiled;
+}
+
+IntentRules make_rules(const bot::Intent& intent) {
+  IntentRules rules{intent.intent_id, {}};
+  for (const auto& parameter : intent.parameters) rules.slots.push_back({parameter.name, parameter.type, parameter.required});
+  return rules;
+}
+
+std::size_t to_offset(std::int64_t value) { return static_cast<std::size_t>(std::max<std::int64_t>(value, 0)); }
+
+}  // namespace
+
+nlu::TrainingData make_training_data(const bot::Definition& definition) {
+  nlu::TrainingData data;
+  for (const auto& intent : definition.intents) {
+    for (const auto& example : intent.training_data) {
+      nlu::TrainingExample out{example.text, intent.intent_id, {}};
+      for (const auto& span : example.entities) out.spans.push_back({span.name, span.value, to_offset(span.begin), to_offset(span.end)});
+      data.examples.push_back(std::move(out));
+    }
+  }
+  for (const auto& entity : definition.entities) {
+    nlu::EntityType type{entity.name, {}};
+    for (const auto& value : entity.entity_values) type.values.push_back({value.value, value.synonyms});
+    data.entities.push_back(std::move(type));
+  }
+  return data;
+}
+
+CompiledBot::CompiledBot(const bot::Definition& definition) : version_(definition.version) {
+  std::vector<IntentRules> rules;
+  rules.reserve(definition.intents.size());
+  intents_.reserve(definition.intents.size());
+  for (const auto& intent : definition.intents) {
+    rules.push_back(make_rules(intent));
+    intents_.push_back(compile_intent(intent, faults_));
+  }
+  rules_ = std::make_unique<const Rules>(std::move(rules), definition.config.intent_detection_threshold);
+  interpreter_ = nlu::make_phrase_interpreter(make_training_data(definition));
+}
+
+std::shared_ptr<const CompiledBot> compile(const bot::Definition& definition) { return std::make_shared<const CompiledBot>(definition); }
+
+std::int64_t version_of(const CompiledBot& bot) noexcept { return bot.version(); }
+
+const std::vector<std::string>& faults_of(const CompiledBot& bot) noexcept { return bot.faults(); }
+
+}  // namespace loquat::dialogue
