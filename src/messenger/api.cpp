@@ -12,6 +12,7 @@ namespace {
 constexpr std::string_view logger = "messenger";
 constexpr std::size_t body_limit = std::size_t{4} << 20U;
 constexpr std::size_t most_warned_pages = 100;
+constexpr std::size_t most_lines = 10;  ///< about unreadable items, a request
 
 /// A parameter's value; empty also when it is absent.
 std::string_view get_parameter(const http::Request& request, std::string_view name) {
@@ -108,8 +109,9 @@ void Webhook::count(const Parsed& parsed) {
 
 void Webhook::warn(const Parsed& parsed) {
   for (const auto& notice : parsed.notices) log::warning(logger, notice.text, {{"page", notice.page}});
+  std::size_t lines = 0;
   for (const auto& event : parsed.events) {
-    if (!event.dead_reason.empty()) {
+    if (!event.dead_reason.empty() && ++lines <= most_lines) {
       log::warning(logger, "an item could not be read and is kept as a dead letter",
                    {{"page", event.conversation.account}, {"message_id", event.message_id.to_string()}, {"reason", event.dead_reason}});
     }

@@ -16,6 +16,8 @@ namespace loquat::messenger {
 namespace {
 
 constexpr std::size_t max_id = 255;
+/// Of one body; Meta's batches have at most 1000 items. Beyond, unreadable items are only counted.
+constexpr std::uint32_t most_dead_letters = 10'000;
 
 /// The member when it is there and not null.
 const json::value* find_present(const json::value& object, std::string_view name) noexcept {
@@ -332,15 +334,13 @@ class Reader {
                         to_json(item.value)});
   }
 
-  void add_unreadable(const Item& item, std::string_view reason) {
-    add_unreadable(item.page, to_json(item.value), reason);
-    out_.events.back().conversation.thread_id = item.sender;
-  }
+  void add_unreadable(const Item& item, std::string_view reason) { add_unreadable(item.page, to_json(item.value), reason, item.sender); }
 
-  void add_unreadable(const std::string& page, std::string raw, std::string_view reason) {
+  void add_unreadable(const std::string& page, const std::string& raw, std::string_view reason, const std::string& sender = {}) {
     count(Kind::unreadable);
+    if (out_.count(Kind::unreadable) > most_dead_letters) return;
     bus::Event event;
-    event.conversation = {std::string(channel), page, {}};
+    event.conversation = {std::string(channel), page, sender};
     event.message_id = hash_fields({"page", page, to_string(Kind::unreadable), raw});
     event.kind = to_string(Kind::unreadable);
     event.dead_reason = reason;

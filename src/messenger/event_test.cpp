@@ -207,6 +207,15 @@ TEST(Event, a_thousand_items) {
   EXPECT_EQ(parsed.events[999].message_id, event_key("1", "message", "999"));
 }
 
+TEST(Event, a_flood_of_unreadable_items_is_bounded) {
+  std::string items = "0";
+  for (int i = 1; i < 100'000; ++i) items += ",0";
+  const auto parsed = parse_webhook(webhook(items + R"(,{"sender":{"id":"5"},"message":{"mid":"a","text":"x"}})"), now_time);
+  EXPECT_EQ(parsed.count(Kind::unreadable), 100'000U);
+  ASSERT_EQ(parsed.events.size(), 10'001U);
+  EXPECT_EQ(parsed.events.back().kind, "message");
+}
+
 TEST(Event, timestamps) {
   const auto ms = std::to_string(now_ms);
   const auto s = std::to_string(now_s);

@@ -92,6 +92,9 @@ asio::awaitable<bool> SettingsSource::refresh() {
   if (store_ == nullptr) co_return true;
   try {
     const auto integration = co_await store_->find(channel_integration);
+    const bool masked = integration && has_mask_character(to_json(integration->settings));
+    if (masked && !std::exchange(masked_, true))
+      log::warning(logger, "the facebook integration came with masked secrets: set the SERVICE_TOKEN of the integrations service here too");
     replace(integration ? make_page_settings(*integration) : PageSettings());
     if (std::exchange(failing_, false)) log::info(logger, "the integrations can be read again");
     co_return true;

@@ -73,7 +73,8 @@ class SettingsSource {
   integrations::Store* store_ = nullptr;
   std::chrono::milliseconds interval_{};
   std::atomic<bool> poked_ = false;
-  bool failing_ = false;  ///< only used by refresh()
+  bool failing_ = false;  ///< only used by refresh(), as is the next
+  bool masked_ = false;
   mutable std::mutex mutex_;
   std::shared_ptr<const PageSettings> current_;
 };
