@@ -186,7 +186,7 @@ asio::awaitable<Lanes::Ended> Lanes::deliver(Lane& lane, Item& item, Handler& ha
     switch (delivery.kind) {
       case Delivery::Kind::done: co_return co_await finish(lane, item);
       case Delivery::Kind::abandoned: co_return Ended::abandoned;
-      case Delivery::Kind::page_stopped: co_return co_await park(lane, item, delivery.page, delivery.delay, delivery.reason);
+      case Delivery::Kind::page_stopped: co_return co_await park(lane, item, delivery.page, delivery.delay, delivery.reason, true);
       case Delivery::Kind::later: break;
     }
     const auto delay = std::max(delivery.delay, backoff(item.attempts + attempt));
@@ -215,14 +215,17 @@ asio::awaitable<Lanes::Ended> Lanes::finish(Lane& lane, Item& item) {
   co_return Ended::abandoned;
 }
 
-asio::awaitable<Lanes::Ended> Lanes::park(Lane& lane, Item& item, std::string page, std::optional<milliseconds> delay, std::string reason) {
-  if (delay) set_blocked(lane.key, now_ms() + delay->count());
+asio::awaitable<Lanes::Ended> Lanes::park(Lane& lane, Item& item, std::string page, std::optional<milliseconds> delay, std::string reason,
+                                         bool page_stopped) {
+  // A stopped page is released in the table, by whichever process learns of it; a failed delivery waits its time here.
+  const auto until = now_ms() + delay.value_or(milliseconds(0)).count();
+  if (delay) set_blocked(lane.key, {page_stopped ? 0 : until, until});
   for (int failures = 0; lane.epoch == ownership_.epoch(); ++failures) {
     std::exception_ptr failure;
     bool ours = false;
     try {
       std::optional<std::int64_t> next;
-      if (delay) next = now_ms() + delay->count();
+      if (delay) next = until;
       ours = co_await storage_.park({item, page, next, reason});
     } catch (...) {
       failure = std::current_exception();
@@ -274,7 +277,7 @@ asio::awaitable<Lanes::Ended> Lanes::bury(Lane& lane, Item& item, std::string re
 asio::awaitable<void> Lanes::park_waiting(Lane& lane) {
   std::vector<Item> items(std::make_move_iterator(lane.waiting.begin()), std::make_move_iterator(lane.waiting.end()));
   lane.waiting.clear();
-  const auto until = blocked_until(lane.key).value_or(now_ms());
+  const auto until = find_blocked_state(lane.key).value_or(Blocked{}).behind_until;
   for (auto& item : items) {
     std::exception_ptr failure;
     try {
@@ -300,18 +303,18 @@ asio::awaitable<void> Lanes::run_parked(Lane& lane) {
       failure = std::current_exception();
     }
     if (failure) {
-      set_blocked(lane.key, now_ms() + 1000);
+      set_blocked(lane.key, {now_ms() + 1000, now_ms() + 1000});
       co_return;
     }
     if (items.empty()) {
-      set_blocked(lane.key, std::nullopt);
+      unblock(lane.key);
       co_return;
     }
     for (auto& item : items) {
       if (!may_run(lane)) co_return;
       const auto ended = co_await process(lane, item);
       if (ended == Ended::abandoned) co_return;
-      if (ended == Ended::parked && blocked_until(lane.key).value_or(0) > now_ms()) co_return;
+      if (ended == Ended::parked && find_blocked_state(lane.key).value_or(Blocked{}).behind_until > now_ms()) co_return;
     }
   }
 }

@@ -124,17 +124,17 @@ std::size_t Lanes::running_in(std::uint64_t parts) const {
 
 void Lanes::block(const std::vector<std::string>& conversations) {
   const std::lock_guard lock(mutex_);
-  for (const auto& key : conversations) blocked_.try_emplace(key, 0);
+  for (const auto& key : conversations) blocked_.try_emplace(key);
 }
 
 void Lanes::resume(const std::vector<std::string>& conversations) {
   const auto now = now_ms();
   for (const auto& key : conversations) {
-    const auto until = blocked_until(key);
-    if (until && *until > now) continue;  // its first event has been parked again since
+    const auto blocked = find_blocked_state(key);
+    if (blocked && blocked->not_before > now) continue;  // its first event has been parked again since
     const auto conversation = chat::ConversationId::from_key(key);
     if (!ownership_.owns(partition_of(conversation))) continue;
-    set_blocked(key, until.value_or(0));
+    set_blocked(key, blocked.value_or(Blocked{}));
     auto& shard = shard_of(conversation);
     asio::post(shard.loop, [this, &shard, conversation, key] { lane_for(shard, conversation, key).due = true; });
   }
@@ -145,19 +145,21 @@ void Lanes::forget_blocked(std::uint64_t parts) {
   std::erase_if(blocked_, [parts](const auto& entry) { return (parts >> partition_of(chat::ConversationId::from_key(entry.first)) & 1U) != 0; });
 }
 
-std::optional<std::int64_t> Lanes::blocked_until(const std::string& key) const {
+std::optional<Lanes::Blocked> Lanes::find_blocked_state(const std::string& key) const {
   const std::lock_guard lock(mutex_);
+  if (blocked_.empty()) return std::nullopt;
   const auto found = blocked_.find(key);
   return found == blocked_.end() ? std::nullopt : std::optional(found->second);
 }
 
-void Lanes::set_blocked(const std::string& key, std::optional<std::int64_t> until) {
+void Lanes::set_blocked(const std::string& key, Blocked blocked) {
   const std::lock_guard lock(mutex_);
-  if (until) {
-    blocked_[key] = *until;
-  } else {
-    blocked_.erase(key);
-  }
+  blocked_[key] = blocked;
+}
+
+void Lanes::unblock(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  blocked_.erase(key);
 }
 
 void Lanes::note_delivered(const std::string& metadata) {
@@ -189,7 +191,7 @@ asio::awaitable<void> Lanes::run(Shard& shard, Lane& lane) {
       lane.waiting.clear();
       break;
     }
-    if (blocked_until(lane.key)) {
+    if (is_blocked(lane.key)) {
       if (!lane.waiting.empty()) {
         co_await park_waiting(lane);
       } else if (lane.due) {
@@ -201,7 +203,10 @@ asio::awaitable<void> Lanes::run(Shard& shard, Lane& lane) {
       continue;
     }
     if (lane.waiting.empty()) break;
-    if (lane.waiting.size() > settings_.lane_limit) set_blocked(lane.key, now_ms() + 1000);
+    if (lane.waiting.size() > settings_.lane_limit) {
+      set_blocked(lane.key, {now_ms() + 1000, now_ms() + 1000});
+      continue;
+    }
     Item item = std::move(lane.waiting.front());
     lane.waiting.pop_front();
     const auto ended = co_await process(lane, item);

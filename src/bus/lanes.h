@@ -93,11 +93,19 @@ class Lanes {
   asio::awaitable<void> load_latest(Lane& lane);
   asio::awaitable<Ended> deliver(Lane& lane, Item& item, Handler& handler, const state::State& turn);
   asio::awaitable<Ended> finish(Lane& lane, Item& item);
-  asio::awaitable<Ended> park(Lane& lane, Item& item, std::string page, std::optional<std::chrono::milliseconds> delay, std::string reason);
+  asio::awaitable<Ended> park(Lane& lane, Item& item, std::string page, std::optional<std::chrono::milliseconds> delay, std::string reason,
+                              bool page_stopped = false);
   asio::awaitable<Ended> bury(Lane& lane, Item& item, std::string reason);
   asio::awaitable<void> wait(const Lane& lane, std::chrono::milliseconds time);
-  [[nodiscard]] std::optional<std::int64_t> blocked_until(const std::string& key) const;
-  void set_blocked(const std::string& key, std::optional<std::int64_t> until);
+  /// Why a conversation's events have to wait among the parked.
+  struct Blocked {
+    std::int64_t not_before = 0;  ///< milliseconds; its first event has been parked until then (0: the table decides)
+    std::int64_t behind_until = 0;  ///< next_at of what is parked behind it
+  };
+  [[nodiscard]] std::optional<Blocked> find_blocked_state(const std::string& key) const;
+  [[nodiscard]] bool is_blocked(const std::string& key) const { return find_blocked_state(key).has_value(); }
+  void set_blocked(const std::string& key, Blocked blocked);
+  void unblock(const std::string& key);
   void remember(Shard& shard, Lane& lane);
 
   const Settings settings_;
@@ -111,7 +119,7 @@ class Lanes {
   mutable std::mutex mutex_;  // guards the members below; never held over a wait
   std::unordered_set<std::int64_t> known_;
   std::array<std::size_t, partition_count> in_partition_{};
-  std::unordered_map<std::string, std::int64_t> blocked_;  // conversation key -> not before (milliseconds)
+  std::unordered_map<std::string, Blocked> blocked_;  // by conversation key
   std::unordered_set<std::int64_t> finished_;  // the last ones: a scan that began before must not bring them back
   std::deque<std::int64_t> finished_order_;
   std::unordered_set<std::string> reported_;
