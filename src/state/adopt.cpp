@@ -20,8 +20,8 @@ struct Column {
   std::string_view sqlite;
 };
 constexpr std::array columns_we_need = {
-    Column{"channel", "text NOT NULL DEFAULT ''", "TEXT NOT NULL DEFAULT ''"},
-    Column{"account", "text NOT NULL DEFAULT ''", "TEXT NOT NULL DEFAULT ''"},
+    Column{"channel", "text COLLATE \"C\" NOT NULL DEFAULT ''", "TEXT NOT NULL DEFAULT ''"},
+    Column{"account", "text COLLATE \"C\" NOT NULL DEFAULT ''", "TEXT NOT NULL DEFAULT ''"},
     Column{"version", "bigint NOT NULL DEFAULT 0", "INTEGER NOT NULL DEFAULT 0"},
     Column{"message_id", "uuid", "BLOB"},
     Column{"user_message", "text", "TEXT"},
@@ -38,7 +38,7 @@ constexpr std::array columns_we_need = {
     Column{"erased", "boolean NOT NULL DEFAULT false", "INTEGER NOT NULL DEFAULT 0"},
     Column{"origin", "bigint", "INTEGER"},
 };
-constexpr std::array text_columns = {"thread_id",  "user_message",         "bot_message",        "nlu",         "context", "intent",
+constexpr std::array text_columns = {"user_message",         "bot_message",        "nlu",         "context", "intent",
                                      "parameters", "extracted_parameters", "missing_parameters", "current_node"};
 
 Columns read_columns(Connection& connection) {
@@ -86,6 +86,7 @@ std::string number_rows_postgres(const Columns& columns) {
 std::string change_types_postgres(const Columns& columns) {
   std::string changes;
   const auto add = [&changes](const std::string& change) { changes += (changes.empty() ? "" : ", ") + change; };
+  add("ALTER COLUMN thread_id TYPE text COLLATE \"C\" USING thread_id::text");
   for (const auto* name : text_columns) {
     const auto found = columns.find(name);
     if (found != columns.end() && found->second != "text") add("ALTER COLUMN " + std::string(name) + " TYPE text USING " + name + "::text");

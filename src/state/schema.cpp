@@ -7,11 +7,12 @@
 namespace loquat::state {
 namespace {
 
+// Keys are compared by their bytes: no locale, no cost.
 constexpr std::string_view create_postgres = R"(
 CREATE TABLE IF NOT EXISTS states (
-  channel text NOT NULL DEFAULT '',
-  account text NOT NULL DEFAULT '',
-  thread_id text NOT NULL,
+  channel text COLLATE "C" NOT NULL DEFAULT '',
+  account text COLLATE "C" NOT NULL DEFAULT '',
+  thread_id text COLLATE "C" NOT NULL,
   version bigint NOT NULL,
   message_id uuid,
   user_message text,
@@ -29,9 +30,9 @@ CREATE TABLE IF NOT EXISTS states (
   origin bigint
 );
 CREATE TABLE IF NOT EXISTS threads (
-  thread_id text NOT NULL,
-  channel text NOT NULL,
-  account text NOT NULL,
+  thread_id text COLLATE "C" NOT NULL,
+  channel text COLLATE "C" NOT NULL,
+  account text COLLATE "C" NOT NULL,
   version bigint NOT NULL,
   date timestamptz NOT NULL,
   written bigint NOT NULL,

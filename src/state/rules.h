@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "core/error.h"
+#include "state/state.h"
+
+/// What all adapters of the store do alike. Pure.
+namespace loquat::state {
+
+/// Whether an append that expects `expected` may follow the newest row. After an erasure the conversation counts as new too.
+[[nodiscard]] inline bool may_append(std::optional<std::int64_t> expected, std::int64_t newest, bool newest_is_erased) noexcept {
+  return !expected || *expected == newest || (*expected == 0 && newest_is_erased);
+}
+[[nodiscard]] inline Error moved_on(std::int64_t newest) {
+  return {Code::conflict, "the conversation has moved on: its latest version is " + std::to_string(newest)};
+}
+[[nodiscard]] inline Error foreign_message_id() { return {Code::conflict, "this message_id belongs to another conversation"}; }
+
+/// The row that an erasure leaves.
+[[nodiscard]] inline State make_tombstone(const chat::ConversationId& conversation, std::int64_t version) {
+  State state;
+  state.conversation = conversation;
+  state.version = version;
+  state.nlu = nullptr;
+  state.current_node = nullptr;
+  state.erased = true;
+  return state;
+}
+
+/// Takes a person's words out of a state.
+inline void redact_state(State& state) {
+  if (auto* message = state.user_message.if_object(); message != nullptr && message->contains("text")) (*message)["text"] = "";
+  state.nlu = json::object();
+}
+
+}  // namespace loquat::state
