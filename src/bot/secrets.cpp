@@ -126,8 +126,11 @@ void restore_secrets(json::object& body, const json::object* previous, LostSecre
     }
     if (text == secret_mask) {
       const auto stored = find_stored(previous, header);
-      if (!stored && lost == LostSecret::refuse) refuse(issues, place, lost_reason, *header.value);
-      *header.value = json::string(stored.value_or(""));
+      if (!stored && lost == LostSecret::refuse) {
+        refuse(issues, place, lost_reason, *header.value);
+      } else {
+        *header.value = json::string(stored.value_or(""));
+      }
     } else if (is_secret_header(header.name) && has_mask_character(text)) {
       refuse(issues, place, masked_reason, *header.value);
     } else if (is_secret_header(header.name) && crypto::Keyring::is_sealed(text)) {
