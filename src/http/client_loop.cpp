@@ -138,12 +138,11 @@ void ClientLoop::enqueue(const ExchangePointer& exchange) {
   exchange->place = waiting.insert(waiting.end(), exchange);
   ++waiting_;
   exchange->queue_timer.emplace(context_, exchange->deadline);
-  exchange->queue_timer->async_wait(
-      [weak_loop = weak_from_this(), weak = std::weak_ptr(exchange)](boost::system::error_code error) {
-        const auto self = weak_loop.lock();
-        const auto late = weak.lock();
-        if (!error && self && late && !late->transfer) self->abort(late, "the deadline passed before the host was free");
-      });
+  exchange->queue_timer->async_wait([weak_loop = weak_from_this(), weak = std::weak_ptr(exchange)](boost::system::error_code error) {
+    const auto self = weak_loop.lock();
+    const auto late = weak.lock();
+    if (!error && self && late && !late->transfer) self->abort(late, "the deadline passed before the host was free");
+  });
 }
 
 /// Takes a place of the host; the exchange is in no list.
@@ -161,8 +160,7 @@ void ClientLoop::start(const ExchangePointer& exchange) {
   auto* easy = exchange->transfer->easy();
   curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange.get());
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(exchange->deadline - Clock::now());
-  if (exchange->transfer->prepare(*exchange->request, left, host.idle_limit) && curl_multi_add_handle(multi_, easy) == CURLM_OK)
-    return;
+  if (exchange->transfer->prepare(*exchange->request, left, host.idle_limit) && curl_multi_add_handle(multi_, easy) == CURLM_OK) return;
   const auto keep = exchange;
   running_.erase(keep->place);
   end(*keep, make_failure(Failure::not_sent, "the request cannot be made"));

@@ -23,8 +23,7 @@ TEST_F(ClientTest, FollowsRedirectsOnlyWhenAsked) {
   auto request = make_request("GET", server.url("/b"));
   request.max_redirects = 1;
   EXPECT_EQ(send(request).body, "end");
-  Server circle(
-      Server::answering([](const std::string&) { return make_answer("", "Location: /\r\n", "307 Temporary Redirect"); }));
+  Server circle(Server::answering([](const std::string&) { return make_answer("", "Location: /\r\n", "307 Temporary Redirect"); }));
   request.url = circle.url();
   request.max_redirects = 5;
   EXPECT_EQ(send(request).status, 307U);
@@ -35,8 +34,7 @@ TEST_F(ClientTest, DropsTheHeadersAcrossOrigins) {
   Server server(Server::answering([&other](const std::string& request) {
     if (request.find(" /same ") != std::string::npos) return make_answer("", "Location: /there\r\n", "308 Permanent Redirect");
     if (request.find(" /there ") != std::string::npos) return make_answer(request);
-    return make_answer("", "Location: http://user:password@127.0.0.1:" + std::to_string(other.port()) + "/x\r\n",
-                       "307 Temporary Redirect");
+    return make_answer("", "Location: http://user:password@127.0.0.1:" + std::to_string(other.port()) + "/x\r\n", "307 Temporary Redirect");
   }));
   auto request = make_request("POST", "http://me:mine@127.0.0.1:" + std::to_string(server.port()) + "/same", "{}");
   request.headers.add("Authorization", "Bearer secret");

@@ -26,8 +26,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 TEST_F(ClientTest, GivesStatusHeadersAndBody) {
-  Server server(
-      Server::answering([](const std::string&) { return make_answer("hello", "A: 1\r\nB:\r\na: 2\r\n", "418 I'm a teapot"); }));
+  Server server(Server::answering([](const std::string&) { return make_answer("hello", "A: 1\r\nB:\r\na: 2\r\n", "418 I'm a teapot"); }));
   const auto response = get(server.url());
   EXPECT_EQ(response.failure, Failure::none) << response.error;
   EXPECT_EQ(response.status, 418U);
@@ -39,8 +38,7 @@ TEST_F(ClientTest, GivesStatusHeadersAndBody) {
 }
 
 TEST_F(ClientTest, SendsEveryMethodAsItIs) {
-  Server server(
-      Server::answering([](const std::string& request) { return make_answer(request.starts_with("HEAD") ? "" : request); }));
+  Server server(Server::answering([](const std::string& request) { return make_answer(request.starts_with("HEAD") ? "" : request); }));
   const auto plain = get(server.url("/a?b=c#d")).body;
   EXPECT_THAT(plain, testing::StartsWith("GET /a?b=c HTTP/1.1\r\n"));
   EXPECT_THAT(plain, HasSubstr("User-Agent: loquat\r\n"));
@@ -303,8 +301,7 @@ TEST_F(ClientTest, RunsAtMostSoManyAtOnce) {
     --now;
     return make_answer("ok");
   }));
-  for (const auto& response : send_all(std::vector<ClientRequest>(20, make_request("GET", server.url()))))
-    EXPECT_EQ(response.body, "ok");
+  for (const auto& response : send_all(std::vector<ClientRequest>(20, make_request("GET", server.url())))) EXPECT_EQ(response.body, "ok");
   EXPECT_LE(most, 3);
   EXPECT_LE(server.connections(), 3);
 }
@@ -316,8 +313,7 @@ TEST_F(ClientTest, BoundsTheQueue) {
   use(settings);
   Server server(Server::answering([](const std::string&) { return make_answer("ok"); }));
   const auto responses = send_all(std::vector<ClientRequest>(5, make_request("POST", server.url(), "x")));
-  const auto refused =
-      std::ranges::count_if(responses, [](const auto& response) { return response.failure == Failure::not_sent; });
+  const auto refused = std::ranges::count_if(responses, [](const auto& response) { return response.failure == Failure::not_sent; });
   EXPECT_EQ(refused, 2);
   EXPECT_EQ(post(server.url(), "x").body, "ok");
 }
@@ -390,8 +386,7 @@ TEST(Client, CanGoWithItsLoopWhileRequestsRun) {
 
 /// Passes requests on to loops of their own threads and waits for them.
 TEST(ClientThreads, WorkSideBySide) {
-  Server server(
-      Server::answering([](const std::string& request) { return make_answer(request.substr(request.find("\r\n\r\n") + 4)); }));
+  Server server(Server::answering([](const std::string& request) { return make_answer(request.substr(request.find("\r\n\r\n") + 4)); }));
   std::deque<asio::io_context> loops(2);
   Client client({}, {&loops[0], &loops[1]});
   async::TaskGroup tasks;

@@ -29,8 +29,7 @@ inline std::string read_request(tcp::socket& socket) {
   const auto at = text.find("Content-Length: ");
   const std::size_t length = at < head ? std::stoul(text.substr(at + 16)) : 0;
   if (text.size() < head + length) {
-    boost::asio::read(socket, boost::asio::dynamic_buffer(text), boost::asio::transfer_exactly(head + length - text.size()),
-                      error);
+    boost::asio::read(socket, boost::asio::dynamic_buffer(text), boost::asio::transfer_exactly(head + length - text.size()), error);
   }
   return error ? std::string() : text;
 }

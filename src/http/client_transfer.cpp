@@ -213,8 +213,7 @@ void Transfer::read_header(std::string_view line) {
 /// repetition is left to libcurl for idempotent methods, and when not one byte of the first attempt went out; anything else
 /// ends as Failure::unknown and the caller, who knows what the request does, decides. The case is rare: libcurl looks for a
 /// closing before it uses a kept connection, and connections are not used close to the end of the server's idle time.
-int Transfer::on_connected(void* self, char* remote_address, char* /*local_address*/, int /*remote_port*/,
-                           int /*local_port*/) noexcept {
+int Transfer::on_connected(void* self, char* remote_address, char* /*local_address*/, int /*remote_port*/, int /*local_port*/) noexcept {
   auto& me = *static_cast<Transfer*>(self);
   // A kept connection was perhaps opened for a request without a policy.
   if (me.request_->proxy.empty() && me.request_->addresses != nullptr) {
@@ -260,9 +259,7 @@ long Transfer::bytes_sent() const {
   return bytes;
 }
 
-Failure Transfer::failure() const {
-  return attempts_ == 0 || bytes_sent() <= sent_before_ ? Failure::not_sent : Failure::unknown;
-}
+Failure Transfer::failure() const { return attempts_ == 0 || bytes_sent() <= sent_before_ ? Failure::not_sent : Failure::unknown; }
 
 std::string Transfer::describe(CURLcode code) const {
   if (too_large_) return "the answer is larger than allowed";

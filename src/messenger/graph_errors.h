@@ -7,7 +7,7 @@
 
 #include "http/client.h"
 
-/// What an answer of the Graph API to a sent message means. Pure. The table is in docs/graph-errors.md.
+/// What an answer of the Graph API to a sent message means. Pure. The table is in docs/sender.md.
 namespace loquat::messenger {
 
 enum class SendOutcome : std::uint8_t {

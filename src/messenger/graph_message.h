@@ -30,9 +30,11 @@ struct Parts {
 /// All messages of a turn as parts, numbered from 0 in the order they are sent. A message is an object with
 ///  - `attachment`: {"type", "payload"} as the Send API has it, {"type", "url"} for short, or a list of them. It goes first.
 ///  - `text`: split at 2000 characters between words. Blank texts are left out.
-///  - `buttons`: up to three make a button template with the text's last 640 characters at most; more than three, or buttons without
+///  - `buttons`: up to three make a button template with the text's last 640 characters at most; more than three, or buttons
+///  without
 ///    text, a generic template. {"type", "title", "url" or "payload"}, or a text that is title and payload.
-///  - `quick_replies`: {"title", "payload", ...} or a text that is both; at most 13, of all the turn's messages, and only on the very
+///  - `quick_replies`: {"title", "payload", ...} or a text that is both; at most 13, of all the turn's messages, and only on the
+///  very
 ///    last part, since clients hide them as soon as another message follows.
 /// Titles are cut to 20 characters; entries with a payload beyond 1000 characters, or without a title, are left out.
 [[nodiscard]] Parts make_parts(const json::array& bot_messages, const MessageId& turn);

@@ -57,7 +57,8 @@ TEST(GraphMessage, SplitsLongTexts) {
 }
 
 TEST(GraphMessage, PutsMediaFirst) {
-  const auto parts = parts_of(R"([{"text":"see","attachment":{"type":"image","payload":{"url":"https://e.org/a.png","is_reusable":true}}}])");
+  const auto parts =
+      parts_of(R"([{"text":"see","attachment":{"type":"image","payload":{"url":"https://e.org/a.png","is_reusable":true}}}])");
   const auto messages = messages_of(parts);
   ASSERT_EQ(messages.size(), 2U);
   EXPECT_EQ(messages[0], parse_json(R"({"attachment":{"type":"image","payload":{"url":"https://e.org/a.png","is_reusable":true}}})"));
@@ -67,8 +68,9 @@ TEST(GraphMessage, PutsMediaFirst) {
 }
 
 TEST(GraphMessage, TakesTheShortFormOfAnAttachmentAndLists) {
-  const auto parts = parts_of(R"([{"attachment":[{"type":"video","url":"https://e.org/a.mp4"},{"type":"template","payload":{"template_type":"media"}},)"
-                              R"({"type":"image","url":"javascript:x"},{"payload":{}},5]},{"attachment":null}])");
+  const auto parts =
+      parts_of(R"([{"attachment":[{"type":"video","url":"https://e.org/a.mp4"},{"type":"template","payload":{"template_type":"media"}},)"
+               R"({"type":"image","url":"javascript:x"},{"payload":{}},5]},{"attachment":null}])");
   const auto messages = messages_of(parts);
   ASSERT_EQ(messages.size(), 2U);
   EXPECT_EQ(messages[0], parse_json(R"({"attachment":{"type":"video","payload":{"url":"https://e.org/a.mp4"}}})"));
@@ -78,9 +80,9 @@ TEST(GraphMessage, TakesTheShortFormOfAnAttachmentAndLists) {
 }
 
 TEST(GraphMessage, PutsQuickRepliesOnTheVeryLastPart) {
-  const auto messages = messages_of(parts_of(
-      R"([{"text":"one","quick_replies":["Yes",{"title":"No","payload":"/no","image_url":"https://e.org/n.png"}]},)"
-      R"({"text":"two","quick_replies":[{"content_type":"user_email"},{"title":"Both","payload":{"a":1}}]}])"));
+  const auto messages =
+      messages_of(parts_of(R"([{"text":"one","quick_replies":["Yes",{"title":"No","payload":"/no","image_url":"https://e.org/n.png"}]},)"
+                           R"({"text":"two","quick_replies":[{"content_type":"user_email"},{"title":"Both","payload":{"a":1}}]}])"));
   ASSERT_EQ(messages.size(), 2U);
   EXPECT_EQ(messages[0], parse_json(R"({"text":"one"})"));
   EXPECT_EQ(messages[1].at("quick_replies"),
@@ -91,11 +93,12 @@ TEST(GraphMessage, PutsQuickRepliesOnTheVeryLastPart) {
 
 TEST(GraphMessage, KeepsTheLimitsOfQuickReplies) {
   json::array many;
-  for (int i = 0; i < 20; ++i) many.push_back(json::object{{"title", "a title of more than twenty characters"}, {"payload", std::to_string(i)}});
+  for (int i = 0; i < 20; ++i)
+    many.push_back(json::object{{"title", "a title of more than twenty characters"}, {"payload", std::to_string(i)}});
   many[0].as_object()["payload"] = std::string(1001, 'x');
   many[1].as_object()["title"] = "";
   const auto parts = make_parts({json::object{{"text", "t"}, {"quick_replies", many}}}, turn);
-  const auto& replies = messages_of(parts)[0].at("quick_replies").as_array();
+  const auto replies = messages_of(parts)[0].at("quick_replies").as_array();
   ASSERT_EQ(replies.size(), 13U);
   EXPECT_EQ(replies[0].at("payload").as_string(), "2");
   EXPECT_LE(text::length(as_view(replies[0].at("title").as_string())), 20U);
@@ -108,11 +111,10 @@ TEST(GraphMessage, MakesAButtonTemplate) {
       R"([{"text":"Choose","buttons":["Help",{"type":"web_url","title":"Shop","url":"https://e.org","webview_height_ratio":"tall"},)"
       R"({"title":"Call","type":"phone_number","payload":"+4930"}]}])"));
   ASSERT_EQ(messages.size(), 1U);
-  EXPECT_EQ(messages[0],
-            parse_json(R"({"attachment":{"type":"template","payload":{"template_type":"button","text":"Choose","buttons":[)"
-                       R"({"type":"postback","title":"Help","payload":"Help"},)"
-                       R"({"type":"web_url","title":"Shop","url":"https://e.org","webview_height_ratio":"tall"},)"
-                       R"({"title":"Call","type":"phone_number","payload":"+4930"}]}}})"));
+  EXPECT_EQ(messages[0], parse_json(R"({"attachment":{"type":"template","payload":{"template_type":"button","text":"Choose","buttons":[)"
+                                    R"({"type":"postback","title":"Help","payload":"Help"},)"
+                                    R"({"type":"web_url","title":"Shop","url":"https://e.org","webview_height_ratio":"tall"},)"
+                                    R"({"title":"Call","type":"phone_number","payload":"+4930"}]}}})"));
 }
 
 TEST(GraphMessage, SendsALongTextBeforeItsButtons) {
@@ -138,16 +140,19 @@ TEST(GraphMessage, FallsBackToAGenericTemplate) {
   const auto without_text = messages_of(parts_of(R"([{"buttons":["A","B"]}])"));
   ASSERT_EQ(without_text.size(), 1U);
   EXPECT_EQ(without_text[0].at("attachment").at("payload").at("elements").at(0).at("title").as_string(), "A / B");
-  const auto with_long_text = messages_of(make_parts({json::object{{"text", std::string(100, 'x')}, {"buttons", {"A", "B", "C", "D"}}}}, turn));
+  const auto with_long_text =
+      messages_of(make_parts({json::object{{"text", std::string(100, 'x')}, {"buttons", {"A", "B", "C", "D"}}}}, turn));
   EXPECT_EQ(with_long_text.size(), 2U);
 }
 
 TEST(GraphMessage, LeavesWrongButtonsOut) {
-  const auto parts = parts_of(R"([{"text":"t","buttons":[{"type":"web_url","title":"x","url":"javascript:1"},{"type":"postback"},"",5,{"title":"ok","payload":"/ok"}]}])");
+  const auto parts = parts_of(
+      R"([{"text":"t","buttons":[{"type":"web_url","title":"x","url":"javascript:1"},{"type":"postback"},"",5,{"title":"ok","payload":"/ok"}]}])");
   const auto messages = messages_of(parts);
   EXPECT_EQ(messages[0].at("attachment").at("payload").at("buttons"), parse_json(R"([{"title":"ok","payload":"/ok","type":"postback"}])"));
   EXPECT_THAT(parts.notes, testing::SizeIs(4));
-  EXPECT_THAT(texts_of(R"([{"text":"t","buttons":[]},{"text":"u","buttons":"x"}])"), testing::ElementsAre(R"({"text":"t"})", R"({"text":"u"})"));
+  EXPECT_THAT(texts_of(R"([{"text":"t","buttons":[]},{"text":"u","buttons":"x"}])"),
+              testing::ElementsAre(R"({"text":"t"})", R"({"text":"u"})"));
 }
 
 }  // namespace

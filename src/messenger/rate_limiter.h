@@ -15,8 +15,8 @@ namespace loquat::messenger {
 
 /// What Meta's usage headers say, as shares of the limits.
 struct Usage {
-  int app_percent = 0;   ///< X-App-Usage: the highest of its counters; 100: throttled
-  int page_percent = 0;  ///< X-Business-Use-Case-Usage, the page's entries
+  int app_percent = 0;             ///< X-App-Usage: the highest of its counters; 100: throttled
+  int page_percent = 0;            ///< X-Business-Use-Case-Usage, the page's entries
   std::chrono::minutes regain{0};  ///< the longest estimated time until access comes back
   bool operator==(const Usage&) const = default;
 };
@@ -24,8 +24,8 @@ struct Usage {
 /// Entries of other pages are left out when the page's own are there. A header that cannot be read counts as absent.
 [[nodiscard]] Usage parse_usage(const http::Headers& headers, std::string_view page);
 
-/// Keeps each page within Meta's limits: so many messages a second, fewer when the usage nears its limit, none while it is throttled.
-/// Knows no clock and never waits: the caller does. Thread-safe.
+/// Keeps each page within Meta's limits: so many messages a second, fewer when the usage nears its limit, none while it is
+/// throttled. Knows no clock and never waits: the caller does. Thread-safe.
 ///
 /// Beside these limits Meta freezes a page's inbox when more than 40 messages a second *arrive* there; that is nothing the sender
 /// could prevent.
@@ -57,8 +57,8 @@ class RateLimiter {
   /// this stopped something: the other processes should know (hold).
   bool heed(std::string_view page, const Usage& usage, Time now);
 
-  /// An answer said that a limit is passed: nothing is sent for `asked`, or, when that is zero, for one second, then two, four... up to
-  /// a minute, until a message gets through again. Gives the wait.
+  /// An answer said that a limit is passed: nothing is sent for `asked`, or, when that is zero, for one second, then two, four...
+  /// up to a minute, until a message gets through again. Gives the wait.
   Duration throttle(std::string_view page, bool whole_app, Duration asked, Time now);
   void succeeded(std::string_view page);
 

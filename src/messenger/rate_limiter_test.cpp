@@ -27,7 +27,8 @@ TEST(ParseUsage, ReadsBothHeaders) {
 }
 
 TEST(ParseUsage, SurvivesNonsense) {
-  for (const auto* text : {"", "no", "[]", "1", R"({"call_count":"x"})", R"({"1":{}})", R"({"1":[1,null,{"estimated_time_to_regain_access":-5}]})"}) {
+  for (const auto* text :
+       {"", "no", "[]", "1", R"({"call_count":"x"})", R"({"1":{}})", R"({"1":[1,null,{"estimated_time_to_regain_access":-5}]})"}) {
     http::Headers headers;
     headers.add("X-App-Usage", text);
     headers.add("X-Business-Use-Case-Usage", text);
