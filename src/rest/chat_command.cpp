@@ -16,6 +16,8 @@
 namespace loquat::rest {
 namespace {
 
+namespace asio = boost::asio;
+
 constexpr std::chrono::milliseconds deadline{65'000};
 
 /// An HTTP client on a loop that runs only while a request does.
