@@ -31,6 +31,7 @@ class Headers {
   [[nodiscard]] std::string_view get(std::string_view name) const noexcept { return find(name).value_or(std::string_view()); }
   [[nodiscard]] std::size_t count(std::string_view name) const noexcept;
   [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& all() const noexcept { return fields_; }
+  void clear() noexcept { fields_.clear(); }
 
  private:
   std::vector<std::pair<std::string, std::string>> fields_;
@@ -57,6 +58,7 @@ struct Request {
   std::string body;
   std::string client_address;  ///< after TRUSTED_PROXIES
   std::string request_id;
+  bool is_https = false;  ///< by X-Forwarded-Proto of a trusted proxy
   Principal principal;
   std::string_view route;  ///< the pattern that matched, for metrics and logs
 
