@@ -81,11 +81,11 @@ class PageCommandTest : public test::GraphTest {
 TEST_F(PageCommandTest, Subscribes) {
   answer = [](const std::string&) { return make_answer(R"({"success":true})"); };
   EXPECT_EQ(run_command({.action = PageCommand::Action::subscribe, .page = "42"}), 0);
-  EXPECT_THAT(requests.at(0), StartsWith("POST /v25.0/42/subscribed_apps?subscribed_fields=messages%2Cmessaging_postbacks%2C"));
-  EXPECT_THAT(requests.at(0), HasSubstr("access_token=TOKEN&appsecret_proof="));
+  EXPECT_THAT(asked().at(0), StartsWith("POST /v25.0/42/subscribed_apps?subscribed_fields=messages%2Cmessaging_postbacks%2C"));
+  EXPECT_THAT(asked().at(0), HasSubstr("access_token=TOKEN&appsecret_proof="));
   EXPECT_THAT(out.str(), HasSubstr("messages, messaging_postbacks"));
   EXPECT_EQ(run_command({.action = PageCommand::Action::subscribe, .fields = {"messages"}, .json = true}), 0);
-  EXPECT_THAT(requests.at(1), HasSubstr("/me/subscribed_apps?subscribed_fields=messages&"));
+  EXPECT_THAT(asked().at(1), HasSubstr("/me/subscribed_apps?subscribed_fields=messages&"));
   EXPECT_THAT(out.str(), HasSubstr(R"({"success":true,"fields":["messages"]})"));
   EXPECT_THAT(err.str(), IsEmpty());
 }
@@ -114,7 +114,7 @@ std::string answer_status(const std::string& request) {
 TEST_F(PageCommandTest, ShowsTheStatus) {
   answer = answer_status;
   EXPECT_EQ(run_command({.action = PageCommand::Action::status}), 0);
-  EXPECT_THAT(requests.at(0), StartsWith("GET /v25.0/me?fields=id%2Cname&access_token=TOKEN"));
+  EXPECT_THAT(asked().at(0), StartsWith("GET /v25.0/me?fields=id%2Cname&access_token=TOKEN"));
   EXPECT_THAT(out.str(),
               HasSubstr("page: Shop (42)\napp: My app (9)\n  fields: messages, messaging_postbacks\n  missing: messaging_referrals"));
   EXPECT_THAT(out.str(), HasSubstr("get_started: {\"payload\":\"/start\"}"));
@@ -139,17 +139,17 @@ TEST_F(PageCommandTest, ShowsWhatItCan) {
 TEST_F(PageCommandTest, SetsAndRemovesTheProfile) {
   answer = [](const std::string&) { return make_answer(R"({"result":"success"})"); };
   EXPECT_EQ(run_command({.action = PageCommand::Action::profile, .profile = R"({"get_started":"/start","greeting":null})"}), 0);
-  EXPECT_THAT(requests.at(0), StartsWith("POST /v25.0/me/messenger_profile?"));
-  EXPECT_EQ(body_of(requests.at(0)), R"({"get_started":{"payload":"/start"}})");
-  EXPECT_THAT(requests.at(1), StartsWith("DELETE /v25.0/me/messenger_profile?"));
-  EXPECT_EQ(body_of(requests.at(1)), R"({"fields":["greeting"]})");
+  EXPECT_THAT(asked().at(0), StartsWith("POST /v25.0/me/messenger_profile?"));
+  EXPECT_EQ(body_of(asked().at(0)), R"({"get_started":{"payload":"/start"}})");
+  EXPECT_THAT(asked().at(1), StartsWith("DELETE /v25.0/me/messenger_profile?"));
+  EXPECT_EQ(body_of(asked().at(1)), R"({"fields":["greeting"]})");
   EXPECT_EQ(out.str(), "set: get_started\nremoved: greeting\n");
 }
 
 TEST_F(PageCommandTest, DoesNothingWithAWrongFile) {
   EXPECT_EQ(run_command({.action = PageCommand::Action::profile, .profile = R"({"greeting":5})"}), 2);
   EXPECT_THAT(err.str(), HasSubstr("greeting: must be a list"));
-  EXPECT_THAT(requests, IsEmpty());
+  EXPECT_THAT(asked(), IsEmpty());
 }
 
 TEST_F(PageCommandTest, SaysWhatWasDoneInPart) {

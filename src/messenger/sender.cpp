@@ -1,5 +1,6 @@
 #include "messenger/sender.h"
 
+#include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "core/log.h"
@@ -49,12 +50,16 @@ asio::awaitable<Sender::Result> Sender::send(const PageAccess& access, std::stri
 void Sender::account(std::string_view page, Result& result) {
   sends_[static_cast<std::size_t>(result.verdict.outcome)]->add();
   const auto now = Clock::now();
-  if (result.usage != Usage()) result.stopped_by_usage = limiter_.heed(page, result.usage, now);
+  const bool was_held = limiter_.held_until(page, now).has_value();
+  if (result.usage != Usage()) limiter_.heed(page, result.usage, now);
   if (result.verdict.outcome == SendOutcome::delivered) {
     limiter_.succeeded(page);
   } else if (result.verdict.outcome == SendOutcome::throttled) {
-    result.wait = limiter_.throttle(page, result.verdict.whole_app, result.verdict.delay, now);
+    limiter_.throttle(page, result.verdict.whole_app, result.verdict.delay, now);
   }
+  const auto until = limiter_.held_until(page, now);
+  if (until) result.wait = std::max(result.wait, std::chrono::ceil<std::chrono::milliseconds>(*until - now));
+  result.stopped_by_usage = until && !was_held;
 }
 
 void Sender::log(std::string_view page, const Result& result, std::string_view error) {

@@ -28,10 +28,11 @@ class Sender {
  public:
   struct Result {
     Verdict verdict;
-    /// throttled: how long nothing of the page (or the app: verdict.whole_app) is sent. retry: what the server asked for.
+    /// throttled, or stopped_by_usage: how long nothing of the page (or the app: verdict.whole_app) is sent. retry: what the server asked
+    /// for; zero when it did not.
     std::chrono::milliseconds wait{0};
     Usage usage;
-    /// Meta's answer stopped the page or the app for longer: other processes should be told (RateLimiter::hold).
+    /// This answer stopped the page or the app, by its usage headers or as an error: other processes should be told (RateLimiter::hold).
     bool stopped_by_usage = false;
   };
 

@@ -52,6 +52,11 @@ class GraphTest : public testing::Test {
     loop.run();
   }
 
+  /// The requests that came so far.
+  std::vector<std::string> asked() {
+    const std::lock_guard lock(mutex);
+    return requests;
+  }
   static std::string body_of(const std::string& request) { return request.substr(request.find("\r\n\r\n") + 4); }
 
   std::mutex mutex;

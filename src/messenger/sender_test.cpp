@@ -51,6 +51,7 @@ TEST_F(SenderTest, SendsWhatTheSendApiTakes) {
   const auto result = send(make_part("h\u00e9llo \"you\""));
   EXPECT_EQ(result.verdict.outcome, SendOutcome::delivered);
   EXPECT_EQ(result.verdict.message_id, "m_1");
+  const auto requests = asked();
   ASSERT_EQ(requests.size(), 1U);
   EXPECT_THAT(requests[0],
               StartsWith("POST /v25.0/me/messages?access_token=TOKEN&appsecret_proof=" + std::string(proof) + " HTTP/1.1\r\n"));
@@ -59,13 +60,14 @@ TEST_F(SenderTest, SendsWhatTheSendApiTakes) {
             parse_json("{\"recipient\":{\"id\":\"7\"},\"messaging_type\":\"RESPONSE\",\"message\":{\"text\":\"h\u00e9llo \\\"you\\\"\","
                        "\"metadata\":\"00112233445566778899aabbccddeeff:0\"}}"));
   send(make_part("x"), {.id = "ref\"1", .is_user_ref = true});
-  EXPECT_EQ(parse_json(body_of(requests[1])).at("recipient"), parse_json(R"({"user_ref":"ref\"1"})"));
+  EXPECT_EQ(parse_json(body_of(asked().at(1))).at("recipient"), parse_json(R"({"user_ref":"ref\"1"})"));
   EXPECT_EQ(server.connections(), 1);
 }
 
 TEST_F(SenderTest, SendsActionsOnTheirOwn) {
   run(sender.act(access, "1", {.id = "7", .is_user_ref = false}, SenderAction::mark_seen));
   run(sender.act(access, "1", {.id = "7", .is_user_ref = false}, SenderAction::typing_on));
+  const auto requests = asked();
   ASSERT_EQ(requests.size(), 2U);
   EXPECT_EQ(body_of(requests[0]), R"({"recipient":{"id":"7"},"sender_action":"mark_seen"})");
   EXPECT_EQ(body_of(requests[1]), R"({"recipient":{"id":"7"},"sender_action":"typing_on"})");
@@ -78,10 +80,12 @@ TEST_F(SenderTest, ThrottlesThePageAfterALimit) {
   const auto result = send(part);
   EXPECT_EQ(result.verdict.outcome, SendOutcome::throttled);
   EXPECT_EQ(result.wait, milliseconds(1'000));
+  EXPECT_TRUE(result.stopped_by_usage);
+  EXPECT_FALSE(send(part).stopped_by_usage);  // it was stopped already
   EXPECT_FALSE(sender.reserve("1", part).granted);
   EXPECT_TRUE(sender.reserve("2", part).granted);
   run(sender.act(access, "1", {.id = "7", .is_user_ref = false}, SenderAction::typing_on));
-  EXPECT_EQ(requests.size(), 1U);
+  EXPECT_EQ(asked().size(), 2U);
 }
 
 TEST_F(SenderTest, HeedsTheUsageHeaders) {
@@ -94,6 +98,7 @@ TEST_F(SenderTest, HeedsTheUsageHeaders) {
   EXPECT_EQ(result.verdict.outcome, SendOutcome::delivered);
   EXPECT_EQ(result.usage.page_percent, 100);
   EXPECT_TRUE(result.stopped_by_usage);
+  EXPECT_GT(result.wait, milliseconds(60'000));
   const auto grant = sender.reserve("1", make_part("y"));
   EXPECT_FALSE(grant.granted);
   EXPECT_GT(grant.wait, milliseconds(60'000));
@@ -102,7 +107,7 @@ TEST_F(SenderTest, HeedsTheUsageHeaders) {
 TEST_F(SenderTest, TellsAnOutcomeThatIsUnknown) {
   answer = [](const std::string&) { return std::string(); };  // closes without an answer
   EXPECT_EQ(send(make_part("x")).verdict.outcome, SendOutcome::outcome_unknown);
-  EXPECT_EQ(requests.size(), 1U);
+  EXPECT_EQ(asked().size(), 1U);
   const PageAccess nowhere("http://no-such-host.invalid/v25.0", "T", "");
   EXPECT_EQ(run(sender.send(nowhere, "1", {.id = "7", .is_user_ref = false}, make_part("x"))).verdict.outcome, SendOutcome::retry);
 }
