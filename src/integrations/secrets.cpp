@@ -1,0 +1,160 @@
+#include "integrations/secrets.h"
+
+#include <array>
+#include <string>
+
+#include "core/secret.h"
+
+namespace loquat::integrations {
+namespace {
+
+/// Calls `visit(text, path)` for every secret text that is not empty; `path` is a JSON pointer (RFC 6901).
+template <class Visit>
+void visit_secrets(json::value& value, bool secret, std::string& path, const Visit& visit) {
+  const std::size_t length = path.size();
+  if (auto* object = value.if_object()) {
+    for (auto& member : *object) {
+      const std::string_view name(member.key().data(), member.key().size());
+      path += '/';
+      for (const char c : name) {
+        if (c == '~') path += "~0";
+        else if (c == '/') path += "~1";
+        else path += c;
+      }
+      visit_secrets(member.value(), secret || is_secret_name(name), path, visit);
+      path.resize(length);
+    }
+  } else if (auto* array = value.if_array()) {
+    for (std::size_t i = 0; i < array->size(); ++i) {
+      path += '/' + std::to_string(i);
+      visit_secrets((*array)[i], secret, path, visit);
+      path.resize(length);
+    }
+  } else if (auto* text = value.if_string(); secret && text != nullptr && !text->empty()) {
+    visit(*text, path);
+  }
+}
+
+template <class Visit>
+json::object with_secrets(json::object settings, const Visit& visit) {
+  json::value value = std::move(settings);
+  std::string path;
+  visit_secrets(value, false, path, visit);
+  return std::move(value.get_object());
+}
+
+/// What is sealed does not open anywhere else.
+std::string associated(std::string_view id, const std::string& path) {
+  std::string text = "integrations";
+  text += '\x1f';
+  text += id;
+  text += '\x1f';
+  return text += path;
+}
+
+/// A member as text, whether it was sent as a text or as a number: page ids come as both.
+std::string to_key(const json::value& item, std::string_view name) {
+  const auto* member = find_member(item, name);
+  if (member == nullptr) return {};
+  if (member->is_string()) return std::string(as_view(member->get_string()));
+  return member->is_number() ? to_json(*member) : std::string();
+}
+
+const json::value* find_by(const json::array& items, std::string_view name, const std::string& key) {
+  for (const auto& item : items) {
+    if (to_key(item, name) == key) return &item;
+  }
+  return nullptr;
+}
+
+/// Reads what a client sent beside what is stored.
+class Restorer {
+ public:
+  Restorer(json::array loc, schema::Issues& issues) : loc_(std::move(loc)), issues_(issues) {}
+
+  void restore(json::value& sent, const json::value* stored, bool secret, std::string_view name) {
+    if (auto* object = sent.if_object()) {
+      for (auto& member : *object) {
+        const std::string_view key(member.key().data(), member.key().size());
+        loc_.emplace_back(member.key());
+        restore(member.value(), stored == nullptr ? nullptr : find_member(*stored, key), secret || is_secret_name(key), key);
+        loc_.pop_back();
+      }
+    } else if (auto* array = sent.if_array()) {
+      const auto* before = stored == nullptr ? nullptr : stored->if_array();
+      for (std::size_t i = 0; i < array->size(); ++i) {
+        loc_.emplace_back(i);
+        restore((*array)[i], find_item(*array, i, before, name), secret, {});
+        loc_.pop_back();
+      }
+    } else if (auto* text = sent.if_string(); secret && text != nullptr) {
+      restore_text(sent, as_view(*text), stored);
+    }
+  }
+
+ private:
+  static const json::value* find_item(const json::array& sent, std::size_t at, const json::array* stored, std::string_view list) {
+    if (stored == nullptr) return nullptr;
+    constexpr std::array<std::string_view, 3> names = {"id", "page_id", "name"};
+    const json::value& item = sent[at];
+    if (list == "pages") {
+      const auto key = to_key(item, "page_id");
+      return key.empty() ? nullptr : find_by(*stored, "page_id", key);
+    }
+    for (const auto name : names) {
+      if (const auto key = to_key(item, name); !key.empty()) return find_by(*stored, name, key);
+    }
+    return sent.size() == stored->size() ? &(*stored)[at] : nullptr;
+  }
+
+  void restore_text(json::value& sent, std::string_view text, const json::value* stored) {
+    if (stored != nullptr && *stored == sent) return;
+    if (text == secret_mask) {
+      if (stored == nullptr || !stored->is_string()) return refuse("nothing is stored that this mask could stand for", sent);
+      sent = *stored;
+    } else if (has_mask_character(text)) {
+      refuse("a secret must not contain the character U+2022 that masks are made of", sent);
+    } else if (crypto::Keyring::is_sealed(text)) {
+      refuse("a secret must not look like an encrypted one", sent);
+    }
+  }
+
+  void refuse(std::string_view reason, const json::value& sent) { issues_.add(schema::value_error(loc_, reason, sent)); }
+
+  json::array loc_;
+  schema::Issues& issues_;
+};
+
+}  // namespace
+
+json::object mask_settings(const json::object& settings) {
+  return with_secrets(settings, [](json::string& text, const std::string&) { text = secret_mask; });
+}
+
+void restore_secrets(json::object& settings, const json::object& stored, json::array loc, schema::Issues& issues) {
+  json::value sent = std::move(settings);
+  const json::value before = stored;
+  Restorer(std::move(loc), issues).restore(sent, &before, false, {});
+  settings = std::move(sent.get_object());
+}
+
+json::object seal_settings(std::string_view id, json::object settings, const crypto::Keyring& keyring) {
+  if (keyring.empty()) return settings;
+  return with_secrets(std::move(settings),
+                      [&](json::string& text, const std::string& path) { text = keyring.seal(as_view(text), associated(id, path)); });
+}
+
+json::object open_settings(std::string_view id, json::object settings, const crypto::Keyring& keyring) {
+  return with_secrets(std::move(settings), [&](json::string& text, const std::string& path) {
+    if (crypto::Keyring::is_sealed(as_view(text))) text = keyring.open(as_view(text), associated(id, path));
+  });
+}
+
+bool needs_rotation(const json::object& settings, const crypto::Keyring& keyring) {
+  bool needed = false;
+  std::ignore = with_secrets(
+      settings, [&](const json::string& text, const std::string&) { needed = needed || keyring.needs_rotation(as_view(text)); });
+  return needed;
+}
+
+}  // namespace loquat::integrations
