@@ -82,6 +82,12 @@ Response make_method_refusal(const std::vector<Method>& allowed) {
   return response;
 }
 
+Response make_unready(const json::object& body) {
+  Response response = Response::json(body, 503);
+  add_status_headers(response);
+  return response;
+}
+
 Response make_error_page(Code code, std::string html) {
   Response response = Response::html(std::move(html), to_status(code));
   add_status_headers(response);

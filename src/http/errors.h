@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "http/message.h"
 
 /// The only place where 4xx and 5xx answers are made. Bodies have FastAPI's shape: {"detail": ...}.
@@ -22,6 +23,8 @@ namespace loquat::http {
 [[nodiscard]] Response make_refusal(unsigned status, std::string_view detail = {});
 /// 405 with Allow.
 [[nodiscard]] Response make_method_refusal(const std::vector<Method>& allowed);
+/// 503 of a readiness probe.
+[[nodiscard]] Response make_unready(const json::object& body);
 /// An error page for people.
 [[nodiscard]] Response make_error_page(Code code, std::string html);
 
