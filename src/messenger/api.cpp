@@ -119,7 +119,8 @@ void Webhook::warn(const Parsed& parsed) {
   if (parsed.foreign_pages.empty()) return;
   const auto time = now();
   const std::lock_guard lock(mutex_);
-  if (warned_.size() > most_warned_pages) std::erase_if(warned_, [time](const auto& page) { return time - page.second >= std::chrono::hours(1); });
+  if (warned_.size() > most_warned_pages)
+    std::erase_if(warned_, [time](const auto& page) { return time - page.second >= std::chrono::hours(1); });
   for (const auto& page : parsed.foreign_pages) {
     if (warned_.size() > most_warned_pages && !warned_.contains(page)) continue;
     auto& last = warned_[page];

@@ -17,7 +17,7 @@ struct Answer {
   std::string text;
   bool operator==(const Answer&) const = default;
 };
-void PrintTo(const Answer& answer, std::ostream* out) { *out << answer.status << ' ' << answer.text; }
+std::ostream& operator<<(std::ostream& out, const Answer& answer) { return out << answer.status << ' ' << answer.text; }
 
 class WebhookTest : public ::testing::Test {
  protected:
@@ -56,8 +56,9 @@ class WebhookTest : public ::testing::Test {
     return call(http::Method::post, std::move(request), path);
   }
   static std::string message(const std::string& mid, const std::string& page = "1") {
-    return R"({"object":"page","entry":[{"id":")" + page + R"(","messaging":[{"sender":{"id":"5"},"recipient":{"id":"1"},"timestamp":1,"message":{"mid":")" +
-           mid + R"(","text":"hello"}}]}]})";
+    return R"({"object":"page","entry":[{"id":")" + page +
+           R"(","messaging":[{"sender":{"id":"5"},"recipient":{"id":"1"},"timestamp":1,"message":{"mid":")" + mid +
+           R"(","text":"hello"}}]}]})";
   }
 };
 
@@ -119,7 +120,8 @@ TEST_F(WebhookTest, the_signature_comes_first) {
 
 TEST_F(WebhookTest, after_a_valid_signature_only_no_object_is_400) {
   for (const char* body : {"", "[]", "null", "5", "{", "not json"}) EXPECT_EQ(post(body), (Answer{400, "Invalid JSON"})) << body;
-  for (const char* body : {"{}", R"({"object":"page"})", R"({"object":"instagram","entry":[{}]})", R"({"object":5,"entry":{}})", R"({"object":"page","entry":null})"})
+  for (const char* body : {"{}", R"({"object":"page"})", R"({"object":"instagram","entry":[{}]})", R"({"object":5,"entry":{}})",
+                           R"({"object":"page","entry":null})"})
     EXPECT_EQ(post(body), success) << body;
   EXPECT_TRUE(bus_.events.empty());
   EXPECT_EQ(post(R"({"object":"page","entry":[5]})"), success);
@@ -140,9 +142,11 @@ TEST_F(WebhookTest, whatever_the_bus_throws_meta_is_to_try_again) {
 
 TEST_F(WebhookTest, an_echo_of_ours_is_reported) {
   const std::string metadata = std::string(32, 'a') + ":1";
-  EXPECT_EQ(post(R"({"object":"page","entry":[{"id":"1","messaging":[{"sender":{"id":"1"},"recipient":{"id":"5"},"message":{"is_echo":true,"metadata":")" +
-                 metadata + R"("}}]}]})"),
-            success);
+  EXPECT_EQ(
+      post(
+          R"({"object":"page","entry":[{"id":"1","messaging":[{"sender":{"id":"1"},"recipient":{"id":"5"},"message":{"is_echo":true,"metadata":")" +
+          metadata + R"("}}]}]})"),
+      success);
   ASSERT_EQ(bus_.reports.size(), 1U);
   EXPECT_EQ(bus_.reports[0].metadata, metadata);
   EXPECT_EQ(bus_.reports[0].conversation, (chat::ConversationId{"facebook", "1", "5"}));

@@ -15,37 +15,8 @@
 namespace loquat::messenger {
 namespace {
 
-constexpr std::size_t max_id = 255;
 /// Of one body; Meta's batches have at most 1000 items. Beyond, unreadable items are only counted.
 constexpr std::uint32_t most_dead_letters = 10'000;
-
-/// The member when it is there and not null.
-const json::value* find_present(const json::value& object, std::string_view name) noexcept {
-  const auto* member = find_member(object, name);
-  return member == nullptr || member->is_null() ? nullptr : member;
-}
-
-bool is_true(const json::value& object, std::string_view name) noexcept {
-  const auto* member = find_member(object, name);
-  const auto* flag = member == nullptr ? nullptr : member->if_bool();
-  return flag != nullptr && *flag;
-}
-
-/// An id as text, also when it was sent as a number; empty when it is none that can be stored and addressed.
-std::string read_id(const json::value& object, std::string_view name) {
-  const auto* member = find_member(object, name);
-  if (member == nullptr) return {};
-  if (member->is_int64() || member->is_uint64()) return to_json(*member);
-  const auto* text = member->if_string();
-  if (text == nullptr || text->empty() || text->size() > max_id) return {};
-  if (std::ranges::any_of(*text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; })) return {};
-  return std::string(as_view(*text));
-}
-
-std::string read_id_of(const json::value& item, std::string_view party, std::string_view name) {
-  const auto* holder = find_member(item, party);
-  return holder == nullptr ? std::string() : read_id(*holder, name);
-}
 
 /// Lengths in front keep ("a", "bc") and ("ab", "c") apart.
 MessageId hash_fields(std::initializer_list<std::string_view> fields) {
@@ -248,7 +219,8 @@ class Reader {
     if (said.empty()) said = string_member(postback, "title");
     if (said.empty()) return count(Kind::empty);
     json::object context{{"is_postback", true}};
-    if (auto referral = read_referral(find_member(postback, "referral")); !referral.empty()) context.emplace("referral", std::move(referral));
+    if (auto referral = read_referral(find_member(postback, "referral")); !referral.empty())
+      context.emplace("referral", std::move(referral));
     const auto mid = string_member(postback, "mid");
     admit(Kind::postback, item, mid.empty() ? identify(item, Kind::postback) : event_key(item.page, "postback", mid), std::move(said),
           std::move(context));
@@ -277,18 +249,18 @@ class Reader {
   /// Items that never enter the dialogue.
   void read_unanswered(const Item& item) {
     static constexpr std::array<std::pair<std::string_view, Kind>, 13> members{{{"delivery", Kind::delivery},
-                                                                               {"read", Kind::read},
-                                                                               {"reaction", Kind::reaction},
-                                                                               {"message_edit", Kind::edit},
-                                                                               {"pass_thread_control", Kind::handover},
-                                                                               {"take_thread_control", Kind::handover},
-                                                                               {"request_thread_control", Kind::handover},
-                                                                               {"app_roles", Kind::app_roles},
-                                                                               {"account_linking", Kind::account_linking},
-                                                                               {"policy_enforcement", Kind::policy_enforcement},
-                                                                               {"response_feedback", Kind::feedback},
-                                                                               {"messaging_feedback", Kind::feedback},
-                                                                               {"order", Kind::order}}};
+                                                                                {"read", Kind::read},
+                                                                                {"reaction", Kind::reaction},
+                                                                                {"message_edit", Kind::edit},
+                                                                                {"pass_thread_control", Kind::handover},
+                                                                                {"take_thread_control", Kind::handover},
+                                                                                {"request_thread_control", Kind::handover},
+                                                                                {"app_roles", Kind::app_roles},
+                                                                                {"account_linking", Kind::account_linking},
+                                                                                {"policy_enforcement", Kind::policy_enforcement},
+                                                                                {"response_feedback", Kind::feedback},
+                                                                                {"messaging_feedback", Kind::feedback},
+                                                                                {"order", Kind::order}}};
     for (const auto& [name, kind] : members) {
       const auto* member = find_present(item.value, name);
       if (member == nullptr) continue;
@@ -330,8 +302,8 @@ class Reader {
   /// The key of an item without a mid.
   static MessageId identify(const Item& item, Kind kind) {
     const auto* timestamp = find_member(item.value, "timestamp");
-    return hash_fields({"page", item.page, item.sender, to_string(kind), timestamp == nullptr ? std::string() : to_json(*timestamp),
-                        to_json(item.value)});
+    return hash_fields(
+        {"page", item.page, item.sender, to_string(kind), timestamp == nullptr ? std::string() : to_json(*timestamp), to_json(item.value)});
   }
 
   void add_unreadable(const Item& item, std::string_view reason) { add_unreadable(item.page, to_json(item.value), reason, item.sender); }
@@ -366,10 +338,9 @@ std::int64_t to_plausible_milliseconds(std::int64_t value, Time now) noexcept {
 
 std::string_view to_string(Kind kind) noexcept {
   static constexpr std::array<std::string_view, kind_count> names{
-      "message", "quick_reply", "postback",        "referral",           "optin",     "attachment", "unsend", "unreadable", "echo",
-      "delivery", "read",       "reaction",        "edit",               "standby",   "handover",   "account_linking",
-      "policy_enforcement",     "app_roles",       "feedback",           "order",     "empty",      "change", "unknown",    "foreign_page",
-      "other_object"};
+      "message",  "quick_reply", "postback", "referral", "optin",   "attachment",   "unsend",          "unreadable",         "echo",
+      "delivery", "read",        "reaction", "edit",     "standby", "handover",     "account_linking", "policy_enforcement", "app_roles",
+      "feedback", "order",       "empty",    "change",   "unknown", "foreign_page", "other_object"};
   return names[static_cast<std::size_t>(kind)];
 }
 

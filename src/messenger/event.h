@@ -43,11 +43,11 @@ enum class Kind : std::uint8_t {
   app_roles,
   feedback,
   order,
-  empty,          ///< a message with nothing in it, a referral or opt-in that names no command
-  change,         ///< a page field that is no conversation, such as feed
+  empty,   ///< a message with nothing in it, a referral or opt-in that names no command
+  change,  ///< a page field that is no conversation, such as feed
   unknown,
-  foreign_page,   ///< an entry of a page that is not ours
-  other_object,   ///< a body whose `object` is not "page"
+  foreign_page,  ///< an entry of a page that is not ours
+  other_object,  ///< a body whose `object` is not "page"
 };
 inline constexpr std::size_t kind_count = static_cast<std::size_t>(Kind::other_object) + 1;
 /// The kind's name in metrics and in bus::Event::kind.

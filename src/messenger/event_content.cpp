@@ -6,14 +6,15 @@
 namespace loquat::messenger {
 namespace {
 
+constexpr std::size_t max_id = 255;
 constexpr std::size_t max_attachments = 20;
 constexpr std::size_t max_url = 4096;
 constexpr std::size_t max_short_text = 1000;
 
 bool is_web_url(std::string_view url) noexcept {
   const auto begins = [url](std::string_view scheme) {
-    return url.size() > scheme.size() &&
-           std::ranges::equal(url.substr(0, scheme.size()), scheme, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return url.size() > scheme.size() && std::ranges::equal(url.substr(0, scheme.size()), scheme, {},
+                                                            [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   };
   return url.size() <= max_url && (begins("http://") || begins("https://")) &&
          std::ranges::none_of(url, [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F; });
@@ -64,6 +65,32 @@ std::string describe(const json::value& attachment) {
 }
 
 }  // namespace
+
+const json::value* find_present(const json::value& object, std::string_view name) noexcept {
+  const auto* member = find_member(object, name);
+  return member == nullptr || member->is_null() ? nullptr : member;
+}
+
+bool is_true(const json::value& object, std::string_view name) noexcept {
+  const auto* member = find_member(object, name);
+  const auto* flag = member == nullptr ? nullptr : member->if_bool();
+  return flag != nullptr && *flag;
+}
+
+std::string read_id(const json::value& object, std::string_view name) {
+  const auto* member = find_member(object, name);
+  if (member == nullptr) return {};
+  if (member->is_int64() || member->is_uint64()) return to_json(*member);
+  const auto* text = member->if_string();
+  if (text == nullptr || text->empty() || text->size() > max_id) return {};
+  if (std::ranges::any_of(*text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; })) return {};
+  return std::string(as_view(*text));
+}
+
+std::string read_id_of(const json::value& item, std::string_view party, std::string_view name) {
+  const auto* holder = find_member(item, party);
+  return holder == nullptr ? std::string() : read_id(*holder, name);
+}
 
 json::array read_attachments(const json::value* attachments) {
   json::array read;

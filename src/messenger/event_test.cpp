@@ -71,7 +71,8 @@ TEST_P(Payload, is_read_as_expected) {
   const auto& events = find_member(expect, "events")->get_array();
   ASSERT_EQ(parsed.events.size(), events.size());
   for (std::size_t i = 0; i < events.size(); ++i)
-    EXPECT_EQ(json::value(describe(parsed.events[i], events[i].get_object())), events[i]) << to_json(describe(parsed.events[i], events[i].get_object()));
+    EXPECT_EQ(json::value(describe(parsed.events[i], events[i].get_object())), events[i])
+        << to_json(describe(parsed.events[i], events[i].get_object()));
 
   json::object counts;
   for (std::size_t kind = 0; kind < kind_count; ++kind) {
@@ -176,7 +177,8 @@ TEST(Event, pages_that_are_not_ours_are_counted_only) {
 }
 
 TEST(Event, ids_that_cannot_be_stored_are_dead_letters) {
-  const std::vector<std::string> ids{R"("a\u0000b")", R"("a\u001fb")", R"("")", "null", "1.5", "true", "{}", "\"" + std::string(256, '1') + "\""};
+  const std::vector<std::string> ids{R"("a\u0000b")", R"("a\u001fb")", R"("")", "null",
+                                     "1.5",           "true",          "{}",    "\"" + std::string(256, '1') + "\""};
   for (const auto& id : ids) {
     const auto parsed = parse_webhook(webhook(R"({"sender":{"id":)" + id + R"(},"message":{"mid":"a","text":"x"}})"), now_time);
     ASSERT_EQ(parsed.events.size(), 1U) << id;
@@ -187,7 +189,8 @@ TEST(Event, ids_that_cannot_be_stored_are_dead_letters) {
 
 TEST(Event, bytes_that_are_no_utf8_cost_only_their_item) {
   const auto parsed = parse_webhook(webhook("{\"sender\":{\"id\":\"5\"},\"message\":{\"mid\":\"a\",\"text\":\"\xFF\"}},"
-                                            "{\"sender\":{\"id\":\"5\"},\"message\":{\"mid\":\"b\",\"text\":\"x\"}}"), now_time);
+                                            "{\"sender\":{\"id\":\"5\"},\"message\":{\"mid\":\"b\",\"text\":\"x\"}}"),
+                                    now_time);
   ASSERT_TRUE(parsed.is_object);
   ASSERT_EQ(parsed.events.size(), 2U);
   EXPECT_EQ(parsed.events[0].kind, "unreadable");
@@ -219,12 +222,25 @@ TEST(Event, a_flood_of_unreadable_items_is_bounded) {
 TEST(Event, timestamps) {
   const auto ms = std::to_string(now_ms);
   const auto s = std::to_string(now_s);
-  const std::vector<std::pair<std::string, std::int64_t>> cases{
-      {ms, now_ms},          {s, now_s * 1000}, {'"' + ms + '"', now_ms}, {'"' + s + '"', now_s * 1000}, {ms + "000", now_ms}, {s + ".0", now_s * 1000},
-      {"0", 0},              {"-5", 0},         {"null", 0},              {"\"\"", 0},                   {"\"soon\"", 0},    {"\"1795255200x\"", 0},
-      {"true", 0},           {"{}", 0},         {"1e300", 0},             {"\"99999999999999999999\"", 0},
-      {std::to_string(now_ms + 86'000'000), now_ms + 86'000'000},         {std::to_string(now_ms + 87'000'000), 0},
-      {"1458692752478", 1458692752478}};
+  const std::vector<std::pair<std::string, std::int64_t>> cases{{ms, now_ms},
+                                                                {s, now_s * 1000},
+                                                                {'"' + ms + '"', now_ms},
+                                                                {'"' + s + '"', now_s * 1000},
+                                                                {ms + "000", now_ms},
+                                                                {s + ".0", now_s * 1000},
+                                                                {"0", 0},
+                                                                {"-5", 0},
+                                                                {"null", 0},
+                                                                {"\"\"", 0},
+                                                                {"\"soon\"", 0},
+                                                                {"\"1795255200x\"", 0},
+                                                                {"true", 0},
+                                                                {"{}", 0},
+                                                                {"1e300", 0},
+                                                                {"\"99999999999999999999\"", 0},
+                                                                {std::to_string(now_ms + 86'000'000), now_ms + 86'000'000},
+                                                                {std::to_string(now_ms + 87'000'000), 0},
+                                                                {"1458692752478", 1458692752478}};
   for (const auto& [text, expected] : cases) EXPECT_EQ(normalize_timestamp(parse_json(text), now_time), expected) << text;
 }
 

@@ -10,8 +10,9 @@ namespace loquat::messenger::scan {
 namespace {
 
 TEST(JsonScan, takes_what_the_grammar_takes) {
-  for (const char* text : {"{}", " { } ", R"({"a":1})", R"({"a":[],"b":{}})", R"({"a":[1,-0,0.5,1e9,1E+2,2e-3,true,false,null,"x\"\\\/\b\f\n\r\té"]})",
-                           "{\"a\" : [ 1 , { \"b\" : [ ] } ] }\r\n"}) {
+  for (const char* text :
+       {"{}", " { } ", R"({"a":1})", R"({"a":[],"b":{}})", R"({"a":[1,-0,0.5,1e9,1E+2,2e-3,true,false,null,"x\"\\\/\b\f\n\r\té"]})",
+        "{\"a\" : [ 1 , { \"b\" : [ ] } ] }\r\n"}) {
     EXPECT_TRUE(is_object(text)) << text;
     json::value value;
     JsonError error;
@@ -20,9 +21,37 @@ TEST(JsonScan, takes_what_the_grammar_takes) {
 }
 
 TEST(JsonScan, refuses_what_is_no_object) {
-  for (const char* text : {"", " ", "[]", "null", "1", "\"a\"", "{", "}", "{]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\":1 \"b\":2}", "{a:1}",
-                           "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":+1}", "{\"a\":1e}", "{\"a\":--1}", "{\"a\":tru}", "{\"a\":[1,]}", "{\"a\":[,1]}",
-                           "{\"a\":[1 2]}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12g4\"}", "{\"a\":\"\n\"}", "{\"a\":\"b}", "{} {}", "{}x", "{\"a\":[}]"}) {
+  for (const char* text : {"",
+                           " ",
+                           "[]",
+                           "null",
+                           "1",
+                           "\"a\"",
+                           "{",
+                           "}",
+                           "{]",
+                           "{\"a\"}",
+                           "{\"a\":}",
+                           "{\"a\":1,}",
+                           "{\"a\":1 \"b\":2}",
+                           "{a:1}",
+                           "{\"a\":01}",
+                           "{\"a\":1.}",
+                           "{\"a\":.5}",
+                           "{\"a\":+1}",
+                           "{\"a\":1e}",
+                           "{\"a\":--1}",
+                           "{\"a\":tru}",
+                           "{\"a\":[1,]}",
+                           "{\"a\":[,1]}",
+                           "{\"a\":[1 2]}",
+                           "{\"a\":\"\\x\"}",
+                           "{\"a\":\"\\u12g4\"}",
+                           "{\"a\":\"\n\"}",
+                           "{\"a\":\"b}",
+                           "{} {}",
+                           "{}x",
+                           "{\"a\":[}]"}) {
     EXPECT_FALSE(is_object(text)) << text;
   }
 }

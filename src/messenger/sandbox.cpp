@@ -21,13 +21,12 @@ constexpr std::string_view verify_token = "sandbox";
 constexpr std::string_view access_token = "sandbox";
 
 http::Response make_graph_error(int code, std::string_view type, std::string_view message) {
-  return http::Response::json(json::object{{"error", json::object{{"message", message},
-                                                                  {"type", type},
-                                                                  {"code", code},
-                                                                  {"fbtrace_id", random_hex(8)}}}},
-                              400);
+  return http::Response::json(
+      json::object{{"error", json::object{{"message", message}, {"type", type}, {"code", code}, {"fbtrace_id", random_hex(8)}}}}, 400);
 }
-http::Response make_parameter_error(std::string_view message) { return make_graph_error(100, "OAuthException", "(#100) " + std::string(message)); }
+http::Response make_parameter_error(std::string_view message) {
+  return make_graph_error(100, "OAuthException", "(#100) " + std::string(message));
+}
 
 bool has_token(const http::Request& request, const json::value& body) {
   return !http::find_parameter(request.query, "access_token").value_or("").empty() || !string_member(body, "access_token").empty() ||
@@ -40,7 +39,8 @@ std::string check_message(const json::value& message) {
   const auto* text = find_member(message, "text");
   const auto* attachment = find_member(message, "attachment");
   if (text == nullptr && attachment == nullptr) return "Message cannot be empty, must provide valid attachment or text";
-  if (text != nullptr && (!text->is_string() || text->get_string().empty())) return "Param message[text] must be a non-empty UTF-8 encoded string";
+  if (text != nullptr && (!text->is_string() || text->get_string().empty()))
+    return "Param message[text] must be a non-empty UTF-8 encoded string";
   if (text != nullptr && text::length(as_view(text->get_string())) > most_text)
     return "Length of param message[text] must be less than or equal to 2000";
   const auto* quick_replies = find_member(message, "quick_replies");
@@ -56,7 +56,8 @@ std::string check_call(const json::value& body) {
     return message == nullptr ? "The parameter message is required" : check_message(*message);
   }
   constexpr std::array<std::string_view, 3> actions{"mark_seen", "typing_on", "typing_off"};
-  if (std::ranges::find(actions, string_member(body, "sender_action")) == actions.end()) return "Param sender_action is not one of the actions";
+  if (std::ranges::find(actions, string_member(body, "sender_action")) == actions.end())
+    return "Param sender_action is not one of the actions";
   return find_member(body, "message") != nullptr ? "A sender action must be a request of its own" : "";
 }
 
@@ -171,7 +172,8 @@ asio::awaitable<http::Response> Sandbox::replies(http::Request& request) {
   constexpr std::chrono::milliseconds step(10);
   const auto after = read_number<std::int64_t>(request, "after", 0);
   const std::string recipient(http::find_parameter(request.query, "recipient").value_or(""));
-  const std::chrono::milliseconds wait = std::clamp(std::chrono::milliseconds(read_number<int>(request, "wait", 0)), std::chrono::milliseconds(0), most_wait);
+  const std::chrono::milliseconds wait =
+      std::clamp(std::chrono::milliseconds(read_number<int>(request, "wait", 0)), std::chrono::milliseconds(0), most_wait);
   std::vector<MessageId> events;
   for (const auto& [name, value] : request.query) {
     if (name != "event") continue;

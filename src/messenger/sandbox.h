@@ -23,7 +23,7 @@ class GraphStandIn {
     std::int64_t number = 0;  ///< 1, 2, ... in the order taken
     std::string recipient;
     std::int64_t at_ms = 0;
-    json::object request;     ///< the body as the Graph API would receive it
+    json::object request;  ///< the body as the Graph API would receive it
   };
 
   /// POST {version}/{page or me}/messages.

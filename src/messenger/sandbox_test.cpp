@@ -27,7 +27,7 @@ TEST(SandboxSecret, is_made_once_and_only_for_its_owner) {
   EXPECT_EQ(secret.size(), 64U);
   EXPECT_EQ(get_or_make_sandbox_secret(data), secret);
   EXPECT_EQ(find_sandbox_secret(data), secret);
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat((data / "sandbox-secret").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(data), {}), 1);
@@ -38,6 +38,7 @@ TEST(SandboxSecret, of_many_at_once_one_wins) {
   std::vector<std::string> secrets(8);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(secrets.size());
     for (auto& secret : secrets) threads.emplace_back([&secret, &directory] { secret = get_or_make_sandbox_secret(directory.path()); });
   }
   EXPECT_EQ(std::set<std::string>(secrets.begin(), secrets.end()).size(), 1U);
@@ -88,7 +89,8 @@ TEST_F(SandboxTest, its_webhook_takes_its_page_only) {
   sandbox_.set_own_url("http://127.0.0.1:8000");
   for (const char* page : {"sandbox", "1"}) {
     http::Request request;
-    request.body = std::string(R"({"object":"page","entry":[{"id":")") + page + R"(","messaging":[{"sender":{"id":"5"},"message":{"mid":"a","text":"hello"}}]}]})";
+    request.body = std::string(R"({"object":"page","entry":[{"id":")") + page +
+                   R"(","messaging":[{"sender":{"id":"5"},"message":{"mid":"a","text":"hello"}}]}]})";
     request.headers.add("X-Hub-Signature-256", sandbox_.settings()->checker->sign(request.body));
     EXPECT_EQ(call(http::Method::post, "/sandbox/webhook", std::move(request)).status, 200U);
   }
@@ -114,17 +116,19 @@ TEST_F(SandboxTest, refuses_what_meta_refuses) {
   const std::string too_long(2001, 'x');
   std::string many = "{}";
   for (int i = 0; i < 13; ++i) many += ",{}";
-  for (const auto& body : {std::string("x"), std::string("[]"), std::string("{}"), std::string(R"({"recipient":{"id":"5"}})"),
-                           std::string(R"({"recipient":{"id":"5"},"message":{}})"), std::string(R"({"recipient":{"id":"5"},"message":{"text":""}})"),
-                           R"({"recipient":{"id":"5"},"message":{"text":")" + too_long + "\"}}",
-                           R"({"recipient":{"id":"5"},"message":{"text":"x","quick_replies":[)" + many + "]}}",
-                           std::string(R"({"recipient":{"id":"5"},"sender_action":"dance"})"),
-                           std::string(R"({"recipient":{"id":"5"},"sender_action":"typing_on","message":{"text":"x"}})")}) {
+  for (const auto& body :
+       {std::string("x"), std::string("[]"), std::string("{}"), std::string(R"({"recipient":{"id":"5"}})"),
+        std::string(R"({"recipient":{"id":"5"},"message":{}})"), std::string(R"({"recipient":{"id":"5"},"message":{"text":""}})"),
+        R"({"recipient":{"id":"5"},"message":{"text":")" + too_long + "\"}}",
+        R"({"recipient":{"id":"5"},"message":{"text":"x","quick_replies":[)" + many + "]}}",
+        std::string(R"({"recipient":{"id":"5"},"sender_action":"dance"})"),
+        std::string(R"({"recipient":{"id":"5"},"sender_action":"typing_on","message":{"text":"x"}})")}) {
     const auto response = graph(body);
     EXPECT_EQ(response.status, 400U) << body;
     EXPECT_EQ(parse_json(response.body).at("error").at("code").to_number<int>(), 100) << body;
   }
-  EXPECT_EQ(parse_json(graph(R"({"recipient":{"id":"5"},"message":{"text":"x"}})", false).body).at("error").at("code").to_number<int>(), 190);
+  EXPECT_EQ(parse_json(graph(R"({"recipient":{"id":"5"},"message":{"text":"x"}})", false).body).at("error").at("code").to_number<int>(),
+            190);
 }
 
 TEST_F(SandboxTest, gives_the_replies_of_one_person_after_a_number) {

@@ -61,8 +61,9 @@ std::string read_text(const std::string& file) {
 }
 
 json::object wrap(json::value item, const std::string& page) {
-  return {{"object", "page"},
-          {"entry", json::array{json::object{{"id", page}, {"time", to_milliseconds(now())}, {"messaging", json::array{std::move(item)}}}}}};
+  return {
+      {"object", "page"},
+      {"entry", json::array{json::object{{"id", page}, {"time", to_milliseconds(now())}, {"messaging", json::array{std::move(item)}}}}}};
 }
 
 json::object make_parties(const SendOptions& options) {
@@ -84,7 +85,8 @@ std::string make_body_of_file(const SendOptions& options) {
   json::value value;
   JsonError error;
   const auto text = read_text(*options.file);
-  if (!try_parse_json(text, value, error)) throw Stop{wrong_usage, *options.file + " is no JSON: " + error.message + " at byte " + std::to_string(error.offset)};
+  if (!try_parse_json(text, value, error))
+    throw Stop{wrong_usage, *options.file + " is no JSON: " + error.message + " at byte " + std::to_string(error.offset)};
   if (!value.is_object()) throw Stop{wrong_usage, *options.file + " holds neither a webhook's body nor an item of one (a JSON object)"};
   auto& object = value.as_object();
   if (!object.contains("entry")) {
@@ -118,9 +120,9 @@ std::string get_secret(const SendOptions& options) {
 
 /// What the posted body is expected to bring about.
 struct Expectation {
-  std::vector<MessageId> events;     ///< those that are answered
+  std::vector<MessageId> events;  ///< those that are answered
   std::set<std::string> recipients;
-  std::string kinds;                 ///< of what is not answered
+  std::string kinds;  ///< of what is not answered
 };
 
 Expectation expect(const std::string& body) {
@@ -161,7 +163,8 @@ class Session {
     const auto response = send(std::move(request));
     if (response.status == 200) return;
     std::string hint;
-    if (response.status == 403) hint = path == "/sandbox/webhook" ? " (does it run with the same DATA_DIR?)" : " (is APP_SECRET the secret it runs with?)";
+    if (response.status == 403)
+      hint = path == "/sandbox/webhook" ? " (does it run with the same DATA_DIR?)" : " (is APP_SECRET the secret it runs with?)";
     throw Stop{failed, "not accepted: " + std::to_string(response.status) + " " + detail_of(response.body) + hint};
   }
 
@@ -180,7 +183,8 @@ class Session {
       const auto* replies = find_member(answer, "replies");
       if (replies == nullptr || !replies->is_array()) throw Stop{failed, "the sandbox's answer cannot be read"};
       for (const auto& reply : replies->get_array()) {
-        if (const auto* number = find_member(reply, "number"); number != nullptr && number->is_int64()) after = std::max(after, number->get_int64());
+        if (const auto* number = find_member(reply, "number"); number != nullptr && number->is_int64())
+          after = std::max(after, number->get_int64());
         if (!expectation.recipients.contains(std::string(string_member(reply, "recipient")))) continue;
         last_reply = std::chrono::steady_clock::now();
         any = print(reply, expectation.recipients.size() > 1) || any;
@@ -212,7 +216,8 @@ class Session {
     request.url = base_ + path_and_query;
     const auto response = send(std::move(request));
     if (response.status == 404)
-      throw Stop{failed, "there is no sandbox on " + base_ + ": SANDBOX is off, HOST is no loopback address, or the messenger service does not run there"};
+      throw Stop{failed, "there is no sandbox on " + base_ +
+                             ": SANDBOX is off, HOST is no loopback address, or the messenger service does not run there"};
     json::value value;
     JsonError error;
     if (response.status != 200 || !try_parse_json(response.body, value, error))
@@ -256,7 +261,8 @@ void run(const SendOptions& options, const SendHttp& send, std::ostream& out) {
   const auto last = session.find_last();
   session.post("/sandbox/webhook", body, secret);
   if (expectation.events.empty()) {
-    if (!options.json) out << "accepted; nothing in it is answered" << (expectation.kinds.empty() ? "" : " (" + expectation.kinds + ")") << '\n';
+    if (!options.json)
+      out << "accepted; nothing in it is answered" << (expectation.kinds.empty() ? "" : " (" + expectation.kinds + ")") << '\n';
     return;
   }
   if (!session.print_replies(last, expectation))

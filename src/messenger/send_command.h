@@ -16,11 +16,11 @@ struct SendOptions {
   std::optional<std::string> postback;
   std::optional<std::string> file;  ///< a webhook's body, or one item of one; "-" is the standard input
   std::string from = "1000000000000001";
-  std::string page = "sandbox";     ///< another one: posts to the real webhook, signed with app_secret
+  std::string page = "sandbox";               ///< another one: posts to the real webhook, signed with app_secret
   std::string url = "http://127.0.0.1:8000";  ///< where Loquat listens
-  std::string data_dir = "./data";  ///< holds the sandbox's secret
+  std::string data_dir = "./data";            ///< holds the sandbox's secret
   std::string app_secret;
-  bool json = false;                ///< every call to the Graph API as one line of JSON instead of lines for people
+  bool json = false;                              ///< every call to the Graph API as one line of JSON instead of lines for people
   std::chrono::milliseconds reply_limit{35'000};  ///< for the first reply, and for all of them
   std::chrono::milliseconds quiet{1'000};         ///< after the last reply, where the stand-in cannot say that all are out
 };

@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "core/error.h"
 #include "core/url.h"
+#include "http/server.h"
 #include "messenger/sandbox.h"
 #include "messenger/sandbox_secret.h"
 #include "messenger/send_format.h"
@@ -141,7 +145,8 @@ TEST_F(SendTest, a_file_with_an_item) {
 }
 
 TEST_F(SendTest, a_file_with_a_whole_body_becomes_the_sandboxs) {
-  write_file(R"({"object":"page","entry":[{"id":"4711","messaging":[{"sender":{"id":"5"},"message":{"mid":"a","text":"x"}},{"sender":{"id":"6"},"message":{"mid":"b","text":"y"}}]}]})");
+  write_file(
+      R"({"object":"page","entry":[{"id":"4711","messaging":[{"sender":{"id":"5"},"message":{"mid":"a","text":"x"}},{"sender":{"id":"6"},"message":{"mid":"b","text":"y"}}]}]})");
   EXPECT_EQ(run(), 0) << err_.str();
   ASSERT_EQ(bus_.events.size(), 2U);
   EXPECT_EQ(bus_.events[0].conversation.account, "sandbox");
@@ -201,7 +206,8 @@ TEST_F(SendTest, nothing_listens) {
     return response;
   };
   EXPECT_EQ(run_send(options_, refuse, out_, err_), 1);
-  EXPECT_NE(err_.str().find("nothing listens on http://127.0.0.1:8000 (connection refused); start it with ./dev run"), std::string::npos) << err_.str();
+  EXPECT_NE(err_.str().find("nothing listens on http://127.0.0.1:8000 (connection refused); start it with ./dev run"), std::string::npos)
+      << err_.str();
 }
 
 TEST_F(SendTest, another_page_gets_the_real_webhook) {
@@ -226,11 +232,55 @@ TEST_F(SendTest, nothing_listens_on_a_real_port) {
   EXPECT_NE(err_.str().find("nothing listens on http://127.0.0.1:1"), std::string::npos) << err_.str();
 }
 
+/// The server with its checks of callers, on a port of its own.
+class RunningServer {
+ public:
+  explicit RunningServer(const http::Router& router) : server_(settings(), router, {&loop_}) { server_.start(); }
+  ~RunningServer() {
+    server_.drain();
+    server_.close();
+    work_.reset();
+    loop_.stop();
+    thread_.join();
+  }
+  RunningServer(const RunningServer&) = delete;
+  RunningServer& operator=(const RunningServer&) = delete;
+  [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(server_.port()); }
+
+ private:
+  static http::ServerSettings settings() {
+    http::ServerSettings settings;
+    settings.port = 0;
+    return settings;
+  }
+  boost::asio::io_context loop_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{loop_.get_executor()};
+  http::Server server_;
+  std::thread thread_{[this] { loop_.run(); }};
+};
+
+TEST_F(SendTest, over_real_sockets) {
+  const RunningServer server(router_);
+  options_.url = server.url() + "/";
+  options_.reply_limit = std::chrono::seconds(20);
+  for (const char* text : {"hello", "again"}) {
+    options_.text = text;
+    EXPECT_EQ(run_send(options_, out_, err_), 0) << err_.str();
+  }
+  EXPECT_EQ(out_.str(), "bot: one\nbot: two\nbot: one\nbot: two\n");
+  const auto elsewhere = loquat::testing::TemporaryDirectory();
+  options_.data_dir = elsewhere.path().string();
+  static_cast<void>(get_or_make_sandbox_secret(options_.data_dir));
+  EXPECT_EQ(run_send(options_, out_, err_), 1);
+  EXPECT_NE(err_.str().find("not accepted: 403 Invalid request signature"), std::string::npos) << err_.str();
+}
+
 TEST(SendFormat, replies_for_people) {
   const std::vector<std::pair<std::string, std::string>> cases{
       {R"({"sender_action":"typing_on"})", ""},
       {R"({"message":{"text":"a\nb\u001b[2J"}})", "bot: a\n     b[2J\n"},
-      {R"({"message":{"text":"pick","quick_replies":[{"title":"Yes"},{"title":"No"},{"content_type":"user_email"}]}})", "bot: pick\n     (Yes) (No) (user_email)\n"},
+      {R"({"message":{"text":"pick","quick_replies":[{"title":"Yes"},{"title":"No"},{"content_type":"user_email"}]}})",
+       "bot: pick\n     (Yes) (No) (user_email)\n"},
       {R"({"message":{"attachment":{"type":"image","payload":{"url":"https://x/y.png"}}}})", "bot: (image) https://x/y.png\n"},
       {R"({"message":{"attachment":{"type":"image","payload":{"attachment_id":"9"}}}})", "bot: (image) \"9\"\n"},
       {R"({"message":{"attachment":{"type":"template","payload":{"template_type":"button","text":"t","buttons":[{"title":"B","payload":"/b"},{"title":"W","url":"https://w"}]}}}})",

@@ -61,7 +61,8 @@ std::string format_reply(const json::value& request) {
   const auto* message = find_member(request, "message");
   if (message == nullptr) return out;
   if (const auto text = string_member(*message, "text"); !text.empty()) append_line(out, "bot: ", text);
-  if (const auto* attachment = find_member(*message, "attachment"); attachment != nullptr && attachment->is_object()) append_attachment(out, *attachment);
+  if (const auto* attachment = find_member(*message, "attachment"); attachment != nullptr && attachment->is_object())
+    append_attachment(out, *attachment);
   const auto* quick_replies = find_member(*message, "quick_replies");
   if (quick_replies == nullptr || !quick_replies->is_array()) return out;
   std::string titles;

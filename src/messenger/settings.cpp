@@ -60,7 +60,8 @@ PageSettings make_page_settings(const integrations::Integration& integration) {
   const auto* pages = find_member(values, "pages");
   if (pages == nullptr || !pages->is_array()) return settings;
   for (const auto& page : pages->get_array()) {
-    if (auto id = read_page_id(page); !id.empty() && id != sandbox_page) settings.page_tokens.insert_or_assign(std::move(id), read_text(page, "page_access_token"));
+    if (auto id = read_page_id(page); !id.empty() && id != sandbox_page)
+      settings.page_tokens.insert_or_assign(std::move(id), read_text(page, "page_access_token"));
   }
   return settings;
 }
@@ -99,7 +100,8 @@ asio::awaitable<bool> SettingsSource::refresh() {
     if (std::exchange(failing_, false)) log::info(logger, "the integrations can be read again");
     co_return true;
   } catch (const std::exception& error) {
-    if (!std::exchange(failing_, true)) log::warning(logger, "the integrations cannot be read; the last known settings hold", {{"reason", error.what()}});
+    if (!std::exchange(failing_, true))
+      log::warning(logger, "the integrations cannot be read; the last known settings hold", {{"reason", error.what()}});
   }
   co_return false;
 }
@@ -110,7 +112,8 @@ asio::awaitable<void> SettingsSource::run(const async::TaskGroup& tasks) {
   while (store_ != nullptr && !tasks.stopping()) {
     poked_.store(false, std::memory_order_relaxed);
     co_await refresh();
-    for (std::chrono::milliseconds slept(0); slept < interval_ && !tasks.stopping() && !poked_.load(std::memory_order_relaxed); slept += slice)
+    for (std::chrono::milliseconds slept(0); slept < interval_ && !tasks.stopping() && !poked_.load(std::memory_order_relaxed);
+         slept += slice)
       co_await async::sleep_for(std::min(slice, interval_));
   }
 }

@@ -27,9 +27,9 @@ inline constexpr std::string_view channel_integration = "facebook";
 /// What is needed to talk for a Facebook app's pages. Immutable once shared.
 struct PageSettings {
   bool enabled = false;
-  std::string verify;         ///< the token of Meta's verification request; empty: nothing verifies
-  std::string secret;         ///< the app's; empty: no signature is valid
-  std::string default_token;  ///< for pages without one of their own; empty: none
+  std::string verify;                                           ///< the token of Meta's verification request; empty: nothing verifies
+  std::string secret;                                           ///< the app's; empty: no signature is valid
+  std::string default_token;                                    ///< for pages without one of their own; empty: none
   std::map<std::string, std::string, std::less<>> page_tokens;  ///< by page id; empty token: not known yet
   std::uint64_t generation = 0;                                 ///< counts changes while the process runs, from 1
   std::shared_ptr<const SignatureChecker> checker;              ///< of `secret`; never null in what SettingsSource gives

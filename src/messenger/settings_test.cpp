@@ -13,7 +13,8 @@ namespace {
 using integrations::Integration;
 
 Integration make_facebook(std::string_view settings, bool status = true) {
-  return {.id = "facebook", .name = "Facebook Messenger", .description = "", .status = status, .settings = parse_json(settings).as_object()};
+  return {
+      .id = "facebook", .name = "Facebook Messenger", .description = "", .status = status, .settings = parse_json(settings).as_object()};
 }
 
 /// One integration, or none, or a store that is away.

@@ -38,7 +38,8 @@ Watchdog::Page& Watchdog::find_or_add(std::string_view page) {
   entry->last_webhook = &metrics::gauge("messenger_last_webhook_timestamp_seconds", "When the last webhook came for a page.", labels);
   entry->heard_us.store(to_microseconds(clock_()), std::memory_order_relaxed);
   if (limit_.count() > 0)
-    entry->silent_gauge = &metrics::gauge("messenger_webhook_silent", "1 when no webhook came for a page for WEBHOOK_SILENCE_ALERT.", labels);
+    entry->silent_gauge =
+        &metrics::gauge("messenger_webhook_silent", "1 when no webhook came for a page for WEBHOOK_SILENCE_ALERT.", labels);
   return *entry;
 }
 

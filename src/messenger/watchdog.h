@@ -44,7 +44,7 @@ class Watchdog {
   struct Page {
     std::atomic<std::int64_t> heard_us = 0;  ///< the last webhook, or when the watch began
     std::atomic<bool> ever_heard = false;
-    bool silent = false;                     ///< only changed by check()
+    bool silent = false;  ///< only changed by check()
     metrics::Gauge* last_webhook = nullptr;
     metrics::Gauge* silent_gauge = nullptr;
   };
