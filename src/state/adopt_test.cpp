@@ -1,0 +1,152 @@
+#include "state/adopt.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "db/migrate.h"
+#include "state/schema.h"
+#include "state/sql_store.h"
+#include "testing/await.h"
+#include "testing/postgres.h"
+#include "testing/temporary.h"
+
+// Tables `states` as older services made them.
+namespace loquat::state {
+namespace {
+
+using testing::await;
+
+struct OldTable {
+  const char* name;
+  bool postgres;
+  const char* create;
+};
+
+void PrintTo(const OldTable& table, std::ostream* out) { *out << table.name; }
+
+constexpr OldTable asyncpg_table = {
+    "PostgresJsonb", true,
+    "CREATE TABLE states (id bigserial PRIMARY KEY, thread_id text NOT NULL, user_message jsonb, bot_message jsonb, nlu jsonb, context jsonb,"
+    " intent jsonb, parameters jsonb, extracted_parameters jsonb, missing_parameters jsonb, complete boolean NOT NULL DEFAULT false,"
+    " current_node text, date timestamptz NOT NULL DEFAULT now()); CREATE INDEX ix_states_thread_id_id ON states (thread_id, id)"};
+constexpr OldTable sqlalchemy_postgres_table = {
+    "PostgresSqlAlchemy", true,
+    "CREATE TABLE states (id SERIAL NOT NULL, thread_id VARCHAR(255) NOT NULL, user_message JSON, bot_message JSON, nlu JSON, context JSON,"
+    " intent JSON, parameters JSON, extracted_parameters JSON, missing_parameters JSON, complete BOOLEAN, current_node VARCHAR(255),"
+    " date TIMESTAMP WITHOUT TIME ZONE, PRIMARY KEY (id)); CREATE INDEX ix_states_thread_id_id ON states (thread_id, id)"};
+constexpr OldTable text_postgres_table = {
+    "PostgresText", true,
+    "CREATE TABLE states (id SERIAL PRIMARY KEY, thread_id VARCHAR NOT NULL, user_message TEXT, bot_message TEXT, nlu TEXT, context TEXT,"
+    " intent TEXT, parameters TEXT, extracted_parameters TEXT, missing_parameters TEXT, complete INTEGER DEFAULT 0, current_node VARCHAR,"
+    " date VARCHAR(40), owner text NOT NULL)"};
+constexpr OldTable sqlalchemy_sqlite_table = {
+    "SqliteSqlAlchemy", false,
+    "CREATE TABLE states (id INTEGER NOT NULL, thread_id VARCHAR(255) NOT NULL, user_message JSON, bot_message JSON, nlu JSON, context JSON,"
+    " intent JSON, parameters JSON, extracted_parameters JSON, missing_parameters JSON, complete BOOLEAN, current_node VARCHAR(255),"
+    " date DATETIME, PRIMARY KEY (id)); CREATE INDEX ix_states_thread_id_id ON states (thread_id, id)"};
+
+constexpr const char* old_rows =
+    "INSERT INTO states (thread_id, user_message, bot_message, nlu, context, intent, parameters, extracted_parameters, missing_parameters,"
+    " complete, current_node, date) VALUES "
+    "('t', NULL, NULL, '{}', '{}', '{}', '[]', '{}', '[]', false, '', '2026-01-01 10:00:00'),"
+    "('u', 'null', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),"
+    "('t', '{\"thread_id\": \"t\", \"text\": \"say \\\"channel\\\": \\\"x\\\"\", \"channel\": \"facebook\", \"context\": {\"page_id\": \"77\"}}',"
+    " '[{\"text\": \"hello\"}]', '{\"intent\": {\"intent\": \"greet\", \"confidence\": 0.5}}', '{\"page_id\": \"77\"}', '{\"id\": \"greet\"}',"
+    " '[{\"name\": \"p\"}]', '{\"p\": 1.5}', '[\"p\"]', true, 'p', '2026-01-01 10:00:01.25'),"
+    "('t', '{\"text\": \"more\", \"channel\": \"facebook\", \"context\": {}}', '[]', '{}', '{}', '{}', '[]', '{}', '[]', false, '', '2026-01-01 10:00:02'),"
+    "('w', '{\"text\": \"web\", \"channel\": \"rest\", \"context\": {\"page_id\": 9}}', '[]', '{}', '{}', '{}', '[]', '{}', '[]', false, '', '2026-01-01 10:00:03')";
+
+class Adoption : public ::testing::TestWithParam<OldTable> {
+ protected:
+  void SetUp() override {
+    std::string url = directory_.sqlite_url();
+    if (GetParam().postgres) {
+      LOQUAT_NEED_POSTGRES(postgres);
+      url = postgres;
+    }
+    db::DatabaseSettings settings;
+    settings.url = url;
+    database_ = db::Database::open(settings);
+    std::string rows = old_rows;
+    if (std::string_view(GetParam().name) == "PostgresJsonb") {
+      constexpr std::string_view nulls = "NULL, NULL, NULL),";
+      rows.replace(rows.find(nulls), nulls.size(), "false, NULL, now()),");
+    }
+    if (std::string_view(GetParam().name) == "PostgresText") {
+      for (const auto& [from, to] : {std::pair{"false, ", "0, "}, {"true, ", "1, "}, {"current_node, date)", "current_node, date, owner)"}}) {
+        for (std::size_t at = rows.find(from); at != std::string::npos; at = rows.find(from, at + 1)) rows.replace(at, std::strlen(from), to);
+      }
+      for (std::size_t at = rows.find("'),"); at != std::string::npos; at = rows.find("'),", at + 7)) rows.replace(at, 3, "', ''),");
+      rows.replace(rows.find("NULL),"), 6, "NULL, ''),");
+      rows.replace(rows.size() - 2, 2, "', '')");
+    }
+    await(database_->run([&](db::Connection& c) { c.script(std::string(GetParam().create) + ";" + rows); }));
+    db::migrate(*database_, migrations());
+    store_ = make_sql_store(*database_);
+  }
+  std::optional<State> latest(std::string thread, std::optional<std::string> channel = {}) {
+    return await(store_->find_latest(ThreadQuery{std::move(thread), std::move(channel), {}}));
+  }
+
+  testing::TemporaryDirectory directory_;
+  std::unique_ptr<db::Database> database_;
+  std::unique_ptr<Store> store_;
+};
+
+TEST_P(Adoption, RowsStayReadable) {
+  const auto page = await(store_->history({"t", {}, {}}, 10, {}));
+  ASSERT_EQ(page.items.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(page.items[i].version, static_cast<std::int64_t>(3 - i));
+    EXPECT_EQ(page.items[i].conversation, (chat::ConversationId{"facebook", "77", "t"}));
+  }
+  const auto& full = page.items[1];
+  EXPECT_EQ(string_member(full.user_message, "text"), "say \"channel\": \"x\"");
+  EXPECT_EQ(to_json(full.bot_message), R"([{"text":"hello"}])");
+  EXPECT_EQ(to_json(full.nlu), R"({"intent":{"intent":"greet","confidence":0.5}})");
+  EXPECT_EQ(to_json(full.parameters) + to_json(full.extracted_parameters) + to_json(full.missing_parameters), R"([{"name":"p"}]{"p":1.5}["p"])");
+  EXPECT_TRUE(full.complete);
+  EXPECT_EQ(full.current_node, json::value("p"));
+  EXPECT_EQ(to_iso8601(full.date), "2026-01-01T10:00:01.250000+00:00");
+  EXPECT_EQ(latest("w").value().conversation, (chat::ConversationId{"rest", "", "w"}));
+}
+
+TEST_P(Adoption, NullsBecomeDefaults) {
+  const auto state = latest("u").value();
+  EXPECT_EQ(state.version, 1);
+  EXPECT_EQ(state.conversation, (chat::ConversationId{"", "", "u"}));
+  EXPECT_TRUE(state.user_message.is_null());
+  EXPECT_EQ(to_json(state.context) + to_json(state.parameters), "{}[]");
+  EXPECT_FALSE(state.complete);
+  EXPECT_LT(std::chrono::abs(now() - state.date), std::chrono::minutes(5));
+}
+
+TEST_P(Adoption, NewRowsFollow) {
+  State state;
+  state.conversation = {"facebook", "77", "t"};
+  state.message_id = MessageId::random();
+  state.user_message = parse_json(R"({"text": "\u0000", "b": 1.0, "a": 2})");
+  const auto appended = await(store_->append(state, 3));
+  EXPECT_EQ(appended.state.version, 4);
+  EXPECT_EQ(to_json(latest("t").value().user_message), to_json(state.user_message));
+  EXPECT_TRUE(await(store_->append(state, {})).existed);
+  State long_thread;
+  long_thread.conversation = {"rest", "", std::string(500, 'x')};
+  long_thread.current_node = std::string(500, 'n');
+  EXPECT_EQ(await(store_->append(long_thread, 0)).state.version, 1);
+  EXPECT_EQ(await(store_->threads(1, 10, {}, {})).total, 4);
+}
+
+TEST_P(Adoption, OnlyOnce) {
+  await(database_->run([](db::Connection& c) { adopt_states(c); }));
+  EXPECT_EQ(latest("t").value().version, 3);
+  EXPECT_TRUE(db::migrate(*database_, migrations()).empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Tables, Adoption,
+                         ::testing::Values(asyncpg_table, sqlalchemy_postgres_table, text_postgres_table, sqlalchemy_sqlite_table),
+                         [](const auto& entry) { return entry.param.name; });
+
+}  // namespace
+}  // namespace loquat::state
