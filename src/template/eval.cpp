@@ -229,12 +229,18 @@ Value Runtime::eval_filter(const Expr& expr, const Value* input) {
     value = eval(*expr.a);
   }
   const CallArguments args(*this, *expr.args, nullptr);
+  if (expr.native == nullptr) {
+    fail("No filter named '" + std::string(expr.name->view()) + "' found.");
+  }
   return expr.native(*this, value, args.get());
 }
 
 Value Runtime::eval_test(const Expr& expr) {
   const Value value = eval(*expr.a);
   const CallArguments args(*this, *expr.args, nullptr);
+  if (expr.native == nullptr) {
+    fail("No test named '" + std::string(expr.name->view()) + "' found.");
+  }
   return expr.native(*this, value, args.get());
 }
 

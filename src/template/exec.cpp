@@ -203,10 +203,18 @@ void Runtime::exec_filter_block(const Stmt& stmt) {
   const Value value = capture(stmt.body);
   line_ = stmt.line;
   const Value filtered = eval_filter(*stmt.value, &value);
+  emit_block(filtered);
+}
+
+/// What a filter or call block gives must be text already, and is not escaped again by `autoescape`.
+void Runtime::emit_block(const Value& value) {
+  if (!value.is_string()) {
+    fail("sequence item 0: expected str instance, " + std::string(type_name(value)) + " found");
+  }
   if (out_ == &root_ && escaper_.active()) {
-    emit(filtered);
+    emit(value);
   } else {
-    print(*this, filtered, *out_);
+    print(*this, value, *out_);
   }
 }
 
@@ -252,11 +260,7 @@ void Runtime::exec_call_block(const Stmt& stmt) {
   Value caller{Kind::macro};
   caller.macro = memory.make<Macro>(Macro{stmt.macro, scope_});
   const Value value = eval_call(*stmt.value, &caller);
-  if (out_ == &root_ && escaper_.active()) {
-    emit(value);
-  } else {
-    print(*this, value, *out_);
-  }
+  emit_block(value);
 }
 
 void Runtime::bind_macro_args(const MacroNode& node, const Args& args, Activation& scope) {

@@ -8,10 +8,8 @@ namespace loquat::tmpl {
 
 namespace {
 
-template <std::size_t N>
-[[nodiscard]] Value call_method(Runtime& rt, const Value& value, const char (&name)[N], const Args& args) {
-  static const Native native = find_methods({name, N - 1})->string;
-  return native(rt, soft_str(rt, value), args);
+[[nodiscard]] Value call_method(Runtime& rt, const Value& value, std::string_view name, const Args& args) {
+  return find_methods(name)->string(rt, soft_str(rt, value), args);
 }
 
 Value upper(Runtime& rt, const Value& value, const Args& args) { return call_method(rt, value, "upper", args); }

@@ -31,11 +31,7 @@ void format_string(Runtime& rt, const Value& value, const FormatSpec& spec, Buil
     content = cut(text, 0, chars);
   }
   rt.charge_bytes(text.size);
-  FormatSpec padded = spec;
-  if (spec.zero && spec.align == '\0') {
-    padded.fill = '0';
-  }
-  pad(padded, content, chars, '<', out);
+  pad(spec, content, chars, '<', out);
 }
 
 void format_real(double value, FormatSpec spec, Builder& out) {

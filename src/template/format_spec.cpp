@@ -33,6 +33,7 @@ void take_align(std::string_view text, std::size_t& at, FormatSpec& spec) {
   const char32_t fill = next_char(text, after_fill);
   if (after_fill < text.size() && is_align(text[after_fill])) {
     spec.fill = fill;
+    spec.fill_given = true;
     spec.align = text[after_fill];
     at = after_fill + 1;
   } else if (is_align(text[0])) {
@@ -93,6 +94,7 @@ FormatSpec parse_format_spec(std::string_view text) {
   }
   if (peek() == '0') {
     spec.zero = true;
+    spec.fill = spec.fill_given ? spec.fill : U'0';
     ++at;
   }
   spec.width = take_number(text, at);
@@ -168,7 +170,8 @@ std::string_view sign_of(bool negative, char sign) noexcept {
 }
 
 void write_number(const FormatSpec& spec, std::string_view sign, std::string_view prefix, std::string_view digits, Builder& out) {
-  const bool fill_zero = (spec.zero && spec.align == '\0') || (spec.align == '=' && (spec.fill == '0' || (spec.zero && spec.fill == ' ')));
+  const bool inside = spec.align == '=' || (spec.zero && spec.align == '\0');
+  const bool fill_zero = inside && spec.fill == '0';
   std::size_t whole = digits.find_first_not_of("0123456789abcdefABCDEF");
   const bool decimal = spec.type != 'x' && spec.type != 'X' && spec.type != 'o' && spec.type != 'b';
   if (decimal) {
@@ -197,11 +200,10 @@ void write_number(const FormatSpec& spec, std::string_view sign, std::string_vie
     body.insert(0, usize(target) - body.size(), '0');
   }
   const std::string head = std::string(sign) + std::string(prefix);
-  if (spec.align == '=' || fill_zero) {
+  if (inside) {
     FormatSpec inner = spec;
     inner.width = std::max<std::int64_t>(spec.width - ssize(head.size()), 0);
     inner.align = '>';
-    inner.fill = fill_zero ? U'0' : spec.fill;
     out.append(head);
     pad(inner, body, ssize(body.size()), '>', out);
   } else {

@@ -11,10 +11,11 @@ namespace loquat::tmpl {
 
 struct FormatSpec {
   char32_t fill = ' ';
+  bool fill_given = false;
   char align = '\0';  ///< < > = ^, 0: the type's own
   char sign = '-';
   bool alternate = false;
-  bool zero = false;
+  bool zero = false;  ///< a 0 before the width: the fill unless one is given, and = unless there is an alignment
   std::int64_t width = 0;
   char grouping = '\0';
   std::int64_t precision = -1;

@@ -127,6 +127,9 @@ class Lexer {
 
   void read_comment() {
     const std::size_t end = source_.find("#}", at_);
+    if (end == std::string::npos && at_ == source_.size()) {
+      return;  // Jinja2 does not notice either when nothing follows
+    }
     if (end == std::string::npos) {
       fail("Missing end of comment tag");
     }
@@ -182,7 +185,10 @@ class Lexer {
       return;
     }
     line_ = start_line;
-    fail("Missing end of raw directive");
+    at_ = start;
+    if (at_ < source_.size()) {
+      fail("Missing end of raw directive");
+    }
   }
 
   void read_tag(Type end_type, std::string_view end, bool plus) {

@@ -159,7 +159,6 @@ void split_blank(Runtime& rt, const Value& self, std::int64_t limit, List& out) 
   rest.remove_prefix(leading_space(rest));
   while (!rest.empty()) {
     if (limit-- == 0) {
-      rest.remove_suffix(trailing_space(rest));
       out.items.push(rt.memory, part(rt, self, rest));
       return;
     }
@@ -182,7 +181,6 @@ void rsplit_blank(Runtime& rt, const Value& self, std::int64_t limit, List& out)
   rest.remove_suffix(trailing_space(rest));
   while (!rest.empty()) {
     if (limit-- == 0) {
-      rest.remove_prefix(leading_space(rest));
       out.items.push(rt.memory, part(rt, self, rest));
       break;
     }

@@ -290,6 +290,22 @@ class Binder {
     if (expr == nullptr) {
       return;
     }
+    const bool soft_before = soft_;
+    soft_ = soft_ || expr->kind == Expr::Kind::conditional;
+    bind_inner(expr, frame);
+    soft_ = soft_before;
+  }
+
+  void check_known(const Expr& expr) {
+    const bool filter = expr.kind == Expr::Kind::filter;
+    if ((filter || expr.kind == Expr::Kind::test) && expr.native == nullptr && !soft_) {
+      line_ = expr.line;
+      fail("No " + std::string(filter ? "filter" : "test") + " named '" + std::string(expr.name->view()) + "'.");
+    }
+  }
+
+  void bind_inner(Expr* expr, const Symbols& frame) {
+    check_known(*expr);
     if (expr->kind == Expr::Kind::name || expr->kind == Expr::Kind::member) {
       expr->binding = bind_ref(frame.find(expr->name->view()), expr->name->view(), frame);
       return;
@@ -326,12 +342,16 @@ class Binder {
     switch (stmt.kind) {
       case Stmt::Kind::text: return;
       case Stmt::Kind::print: bind(stmt.value, frame); return;
-      case Stmt::Kind::branch:
+      case Stmt::Kind::branch: {
+        const bool soft_before = soft_;
+        soft_ = true;
         for (const Branch& branch : stmt.branches) {
           bind(branch.condition, frame);
           bind(branch.body, frame, top_level);
         }
+        soft_ = soft_before;
         return;
+      }
       case Stmt::Kind::loop: bind_loop(*stmt.loop, frame); return;
       case Stmt::Kind::assign:
         stmt.exported = top_level;
@@ -375,11 +395,14 @@ class Binder {
     for (Expr* value : stmt.values) {
       bind(value, frame);
     }
+    const bool soft_before = soft_;
+    soft_ = false;
     for (Expr* target : stmt.targets) {
       bind(target, inner);
     }
     bind(stmt.value, inner);
     bind(stmt.body, inner, false);
+    soft_ = soft_before;
     stmt.slots = own.slots;
   }
 
@@ -410,6 +433,8 @@ class Binder {
     FunctionScope own{static_cast<std::uint16_t>(frame.scope->level + 1)};
     FunctionScope& scope = loop.recursive ? own : *frame.scope;
     bind(loop.iterable, frame);
+    const bool soft_before = soft_;
+    soft_ = false;
 
     Symbols body = make_frame(&frame, scope);
     if (loop.recursive || uses(loop.body, "loop")) {
@@ -435,6 +460,7 @@ class Binder {
       loop.else_frame = make_entry(otherwise);
       bind(loop.otherwise, otherwise, false);
     }
+    soft_ = soft_before;
     loop.slots = own.slots;
   }
 
@@ -474,15 +500,19 @@ class Binder {
     }
     analyze(macro.body, inner);
     macro.frame = make_entry(inner);
+    const bool soft_before = soft_;
+    soft_ = false;
     for (const Param& param : macro.params) {
       bind(param.fallback, inner);
     }
     bind(macro.body, inner, false);
+    soft_ = soft_before;
     macro.slots = own.slots;
   }
 
   Ast& ast_;
   int& line_;
+  bool soft_ = false;  ///< inside an `if`: an unknown filter or test fails only when it is reached
   std::deque<Ref> refs_;
   std::deque<std::map<std::string_view, Ref*>> known_;
   std::map<std::string_view, std::uint32_t> global_slots_;

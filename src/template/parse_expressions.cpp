@@ -473,9 +473,6 @@ Expr* Parser::parse_filter(Expr* node, bool start_inline) {
     Expr* filter = make_unary(Op::filter, line, node);
     filter->name = make_str(name);
     filter->native = find_filter(name);
-    if (filter->native == nullptr) {
-      reject("No filter named '" + name + "'.", line);
-    }
     static constexpr CallArgs nothing{};
     filter->args = is(Type::lparen) ? parse_call_args(*filter) : &nothing;
     node = filter;
@@ -504,9 +501,6 @@ Expr* Parser::parse_test(Expr* node) {
     test->args = ast_.memory.make<CallArgs>(CallArgs{.positional = keep(std::vector<Expr*>{argument})});
   }
   test->native = find_test(name);
-  if (test->native == nullptr) {
-    reject("No test named '" + name + "'.", line);
-  }
   return negated ? make_unary(Op::not_, line, test) : test;
 }
 

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "core/json.h"
 #include "template/library.h"
 #include "template/loop.h"
@@ -155,13 +157,27 @@ void repr_rest(Runtime& rt, const Value& value, Builder& out, const Printing* ar
       out.append(fmt::format("<LoopContext {}/{}>", value.loop->index0 + 1, length_of_loop(rt, *value.loop)));
       return;
     case Kind::function:
-      out.append(fmt::format(fmt::runtime(value.function->is_class ? "<class '{}'>" : "<function {}>"), value.function->name));
+      if (value.function->is_class) {
+        out.append(fmt::format("<class '{}'>", value.function->name));
+      } else {
+        out.append(fmt::format("<built-in method {} of {} object>", value.function->name, type_name(value.function->self)));
+      }
       return;
     case Kind::iterator:
       out.append(fmt::format("<{} object>", value.iterator->type_name()));
       return;
     default: out.append(fmt::format("<{} object>", type_name(value)));
   }
+}
+
+void repr_real(double number, Builder& out) {
+  if (!std::isfinite(number)) {
+    out.append(std::isnan(number) ? "nan" : number > 0 ? "inf" : "-inf");
+    return;
+  }
+  std::string text;
+  append_python_float(text, number);
+  out.append(text);
 }
 
 void repr_in(Runtime& rt, const Value& value, Builder& out, const Printing* around) {
@@ -178,12 +194,7 @@ void repr_in(Runtime& rt, const Value& value, Builder& out, const Printing* arou
       return;
     }
     case Kind::big: out.append(int_digits(value)); return;
-    case Kind::real: {
-      std::string text;
-      append_python_float(text, value.real);
-      out.append(text);
-      return;
-    }
+    case Kind::real: repr_real(value.real, out); return;
     case Kind::string:
       if ((value.string->flags & Str::markup) != 0) {
         out.append("Markup(");

@@ -134,6 +134,7 @@ class Runtime {
   // output
   void emit_text(const Str& text);
   void emit(const Value& value);
+  void emit_block(const Value& value);
   void check_output() const;
 
   const Ast& ast_;
