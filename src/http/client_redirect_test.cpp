@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "http/client_fixture.h"
 #include "http/client_test_server.h"
 
@@ -94,6 +96,22 @@ TEST_F(ClientTest, GoesThroughTheGivenProxy) {
   EXPECT_EQ(send(request).error, "the address is not allowed");
   request.url = "https://example.test/";
   EXPECT_EQ(send(request).failure, Failure::not_sent);  // the proxy answers CONNECT, but not in TLS
+}
+
+TEST_F(ClientTest, TakesTheProxyOfTheEnvironment) {
+  Server proxy(Server::answering([](const std::string& request) { return make_answer(request); }));
+  Server server(Server::answering([](const std::string&) { return make_answer("direct"); }));
+  ::setenv("http_proxy", proxy.url().c_str(), 1);
+  EXPECT_THAT(get("http://example.test/path").body, testing::StartsWith("GET http://example.test/path HTTP/1.1\r\n"));
+  EXPECT_EQ(get(server.url()).body, "direct");
+  auto request = make_request("GET", "http://no-such-host.invalid/");
+  request.use_environment_proxy = false;
+  EXPECT_EQ(send(request).failure, Failure::not_sent);
+  const AddressPolicy policy{.public_only = true, .allowed = {}};
+  request.use_environment_proxy = true;
+  request.addresses = &policy;
+  EXPECT_EQ(send(request).failure, Failure::not_sent);
+  ::unsetenv("http_proxy");
 }
 
 }  // namespace

@@ -161,11 +161,11 @@ void Transfer::set_proxy(const ClientRequest& request) {
   if (!request.proxy.empty()) {
     set(easy_, CURLOPT_PROXY, request.proxy.c_str());
     set(easy_, CURLOPT_NOPROXY, "");  // every request takes it, whatever NO_PROXY says
-  } else if (request.use_environment_proxy && !policy) {
+  } else if (request.use_environment_proxy && !policy && !is_loopback_url(request.url)) {
     set(easy_, CURLOPT_PROXY, static_cast<char*>(nullptr));
     set(easy_, CURLOPT_NOPROXY, static_cast<char*>(nullptr));
   } else {
-    // Through a proxy of the environment the real address could not be checked.
+    // Through a proxy of the environment the real address could not be checked; this machine is not the proxy's.
     set(easy_, CURLOPT_PROXY, "");
     set(easy_, CURLOPT_NOPROXY, static_cast<char*>(nullptr));
   }

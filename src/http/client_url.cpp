@@ -72,6 +72,22 @@ std::string host_key(std::string_view url) {
   return scheme + "://" + text::to_lower_ascii(authority);
 }
 
+bool is_loopback_url(std::string_view url) {
+  const auto key = host_key(url);
+  const auto begin = key.find("//");
+  if (begin == std::string::npos) return false;
+  auto host = std::string_view(key).substr(begin + 2);
+  if (host.starts_with('[')) {
+    host = host.substr(0, host.find(']') + 1);
+  } else {
+    host = host.substr(0, host.find(':'));
+  }
+  if (host == "localhost") return true;
+  if (!host.starts_with('[') && !host.starts_with("127.")) return false;
+  const auto address = IpAddress::parse(host);
+  return address && address->is_loopback();
+}
+
 std::string find_defect(const ClientRequest& request) {
   if (!is_token(request.method)) return "the method is no HTTP method";
   if (request.url.find('\0') != std::string::npos || host_key(request.url).empty()) return "the URL is no http or https URL";

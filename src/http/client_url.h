@@ -15,6 +15,9 @@ namespace loquat::http {
 /// or https URL. Only splits; whether the URL is well-formed is for libcurl to say.
 [[nodiscard]] std::string host_key(std::string_view url);
 
+/// Whether the host is this machine by its very name: "localhost", 127.0.0.0/8 or ::1. No proxy is asked for such a URL.
+[[nodiscard]] bool is_loopback_url(std::string_view url);
+
 /// Why a request cannot be sent at all (a header with a line break, a strange method); empty when it can.
 [[nodiscard]] std::string find_defect(const ClientRequest& request);
 

@@ -15,6 +15,17 @@ TEST(HostKey, IsSchemeHostAndPort) {
     EXPECT_EQ(host_key(none), "") << none;
 }
 
+TEST(LoopbackUrl, IsThisMachineByName) {
+  for (const auto* url :
+       {"http://localhost/", "http://LOCALHOST:80", "https://127.0.0.1:8000/x", "http://u:p@127.9.9.9/", "http://[::1]:1/"}) {
+    EXPECT_TRUE(is_loopback_url(url)) << url;
+  }
+  for (const auto* url :
+       {"http://localhost.example.org/", "http://127.example.org/", "http://128.0.0.1/", "http://[2001:db8::1]/", "nonsense", ""}) {
+    EXPECT_FALSE(is_loopback_url(url)) << url;
+  }
+}
+
 ClientRequest make_post(std::string url) {
   ClientRequest request;
   request.method = "POST";
