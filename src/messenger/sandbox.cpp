@@ -19,6 +19,8 @@ constexpr std::size_t most_quick_replies = 13;
 constexpr std::chrono::milliseconds most_wait(10'000);
 constexpr std::string_view verify_token = "sandbox";
 constexpr std::string_view access_token = "sandbox";
+/// Any would do: the stand-in does not look at it.
+constexpr std::string_view graph_version = "v25.0";
 
 http::Response make_graph_error(int code, std::string_view type, std::string_view message) {
   return http::Response::json(
@@ -148,7 +150,7 @@ void Sandbox::set_own_url(std::string url) {
 
 std::string Sandbox::graph_url() const {
   const std::lock_guard lock(mutex_);
-  return own_url_.empty() ? std::string() : own_url_ + "/sandbox/graph";
+  return own_url_.empty() ? std::string() : own_url_ + "/sandbox/graph/" + std::string(graph_version);
 }
 
 void Sandbox::add_routes(http::Router& router) {

@@ -61,8 +61,9 @@ class Sandbox {
   /// Adds /sandbox/webhook, /sandbox/graph/{version}/{id}/messages and /sandbox/replies, all Access::loopback.
   void add_routes(http::Router& router);
 
-  /// "http://127.0.0.1:8000": where this process is reached from itself. From then on events carry "graph_url" (that, and
-  /// /sandbox/graph), so that whichever process answers them sends the replies to where they are waited for.
+  /// "http://127.0.0.1:8000": where this process is reached from itself. From then on events carry "graph_url" (the base of
+  /// PageAccess: that, and /sandbox/graph/v25.0), so that whichever process answers them sends the replies to where they are
+  /// waited for.
   void set_own_url(std::string url);
   [[nodiscard]] std::string graph_url() const;
 

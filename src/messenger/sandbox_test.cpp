@@ -96,7 +96,7 @@ TEST_F(SandboxTest, its_webhook_takes_its_page_only) {
   }
   ASSERT_EQ(bus_.events.size(), 1U);
   EXPECT_EQ(bus_.events[0].conversation.account, "sandbox");
-  EXPECT_EQ(string_member(bus_.events[0].body, "graph_url"), "http://127.0.0.1:8000/sandbox/graph");
+  EXPECT_EQ(string_member(bus_.events[0].body, "graph_url"), "http://127.0.0.1:8000/sandbox/graph/v25.0");
   ASSERT_NE(sandbox_.settings()->find_token("sandbox"), nullptr);
 }
 
