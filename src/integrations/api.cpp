@@ -48,13 +48,6 @@ class Allowed {
   std::vector<std::int64_t> versions_;
 };
 
-/// One that no database can hold is nobody's.
-const std::string& path_id(const Request& request) {
-  const auto& id = request.path_parameter("id");
-  if (!text::is_valid_utf8(id) || id.contains('\0')) throw Error(Code::not_found, not_found_message);
-  return id;
-}
-
 void append_integration(std::string& out, const Integration& integration, const Request& request) {
   out += R"({"id":)";
   append_json_string(out, integration.id);
@@ -95,7 +88,7 @@ asio::awaitable<Response> list(Store& store, Request& request) {
 }
 
 asio::awaitable<Response> get(Store& store, Request& request) {
-  const auto integration = co_await store.find(path_id(request));
+  const auto integration = co_await store.find(request.path_parameter("id"));
   if (!integration) throw Error(Code::not_found, not_found_message);
   co_return show(*integration, request);
 }
@@ -110,7 +103,7 @@ asio::awaitable<Response> create(Store& store, Request& request) {
 asio::awaitable<Response> update(Store& store, Request& request) {
   const auto type = request.headers.get("Content-Type");
   auto change = request.method == Method::put ? read_put(request.body, type) : read_patch(request.body, type);
-  const std::string id = path_id(request);
+  const std::string id = request.path_parameter("id");
   const auto changed = co_await store.update(
       id,
       [change = std::move(change), allowed = Allowed(request.headers)](Integration& integration) {
@@ -127,7 +120,7 @@ asio::awaitable<Response> update(Store& store, Request& request) {
 }
 
 asio::awaitable<Response> remove(Store& store, Request& request) {
-  const std::string id = path_id(request);
+  const std::string id = request.path_parameter("id");
   const Allowed allowed(request.headers);
   std::optional<std::int64_t> version;
   if (!allowed.any()) {

@@ -193,8 +193,8 @@ Integration SqlStore::update_one(Connection& connection, const Update& update, c
   if (found.empty()) throw Error(Code::not_found, not_found_message);
   Integration next = std::move(found.begin()->second);
   require_version(next, update.if_version);
-  ++next.version;
   update.change(next);
+  ++next.version;
   try {
     auto statement = update_statement(update.id, next, keyring);
     connection.query(statement.sql, std::move(statement.parameters));

@@ -8,7 +8,6 @@
 
 #include "core/error.h"
 #include "integrations/test_stores.h"
-#include "testing/await.h"
 
 // The contract of the port, over every adapter.
 
@@ -158,6 +157,11 @@ TEST_P(IntegrationsStore, Renames) {
   EXPECT_EQ(renamed.id, "c");
   EXPECT_EQ(renamed.version, 2);
   EXPECT_FALSE(find("a").has_value());
+  EXPECT_EQ(update("c", [](Integration& integration) {
+              EXPECT_EQ(integration.version, 2) << "a change sees the version it changes";
+              integration.id = "d";
+              integration.id = "c";
+            }).version, 3);
   EXPECT_EQ(find("c")->settings.at("secret"), "s");
   create({"a", "again", "", false, {}});
   EXPECT_THAT(ids(), ElementsAre("c", "b", "a"));

@@ -1,60 +1,115 @@
 #pragma once
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "core/log.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "integrations/api.h"
+#include "integrations/http_store.h"
 #include "integrations/memory_store.h"
 #include "integrations/schema.h"
 #include "integrations/sql_store.h"
-#include "testing/await.h"
 #include "testing/postgres.h"
 #include "testing/temporary.h"
 
 namespace loquat::integrations {
 
+/// A running loop.
+class TestLoop {
+ public:
+  ~TestLoop() { stop(); }
+  void stop() {
+    loop.stop();
+    if (thread_.joinable()) thread_.join();
+  }
+  boost::asio::io_context loop{1};
+
+ private:
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_ = boost::asio::make_work_guard(loop);
+  std::thread thread_{[this] { loop.run(); }};
+};
+
 /// One empty store of each adapter, for the tests.
 class TestStores {
  public:
-  [[nodiscard]] static std::vector<std::string> kinds() { return {"memory", "sqlite", "postgres"}; }
+  [[nodiscard]] static std::vector<std::string> kinds() { return {"memory", "sqlite", "postgres", "http"}; }
 
   ~TestStores() {
+    if (client_) client_->close();
+    if (server_) {
+      server_->drain();
+      server_->close();
+    }
+    loop_.stop();
     store_.reset();
+    behind_.reset();
     if (database_) database_->close();
   }
 
   /// Empty, or why this adapter cannot be tested here.
   std::string open(const std::string& kind) {
-    constexpr std::string_view key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-    const auto keys = std::make_shared<const crypto::Keyring>(key);
+    log::configure(log::Level::error, log::Format::text);  // the server's access log is long
     if (kind == "memory") {
       store_ = std::make_unique<MemoryStore>();
       return {};
     }
-    std::string url;
-    if (kind == "sqlite") {
-      url = directory_.sqlite_url();
-    } else {
+    if (kind == "postgres") {
       const auto made = loquat::testing::make_postgres_url();
       if (!made) return "no PostgreSQL on this machine: the PostgreSQL store is not tested";
-      url = *made;
+      store_ = open_sql(*made);
+    } else {
+      store_ = open_sql(directory_.sqlite_url());
     }
-    database_ = db::Database::open({.url = url});
-    db::migrate(*database_, migrations());
-    store_ = std::make_unique<SqlStore>(*database_, keys);
+    if (kind == "http") serve();
     return {};
   }
 
-  /// Runs a call on a loop of its own; from any thread.
+  /// Runs a call on the loop; from any thread but the loop's.
   template <class Call>
   auto run(Call call) {
-    return loquat::testing::await(call(*store_));
+    return boost::asio::co_spawn(loop_.loop, call(*store_), boost::asio::use_future).get();
   }
 
  private:
+  std::unique_ptr<Store> open_sql(const std::string& url) {
+    constexpr std::string_view key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    database_ = db::Database::open({.url = url});
+    db::migrate(*database_, migrations());
+    return std::make_unique<SqlStore>(*database_, std::make_shared<const crypto::Keyring>(key));
+  }
+
+  /// Another process with the store, and a store that asks it.
+  void serve() {
+    behind_ = std::move(store_);
+    add_routes(router_, *behind_);
+    http::ServerSettings settings;
+    settings.port = 0;
+    settings.auth.admin_tokens = {{"admin", "admin-token"}};
+    settings.auth.service_token = "service-token";
+    router_.add(http::Method::get, "/health", {.access = http::Access::open},
+                [](http::Request&) -> boost::asio::awaitable<http::Response> { co_return http::Response::json_text(R"({"status":"ok"})"); });
+    server_ = std::make_unique<http::Server>(settings, router_, std::vector{&loop_.loop});
+    server_->start();
+    client_ = std::make_unique<http::Client>(http::Client::Settings(), std::vector{&loop_.loop});
+    store_ = std::make_unique<HttpStore>(*client_, "http://127.0.0.1:" + std::to_string(server_->port()) + "/integrations/", "service-token");
+  }
+
   loquat::testing::TemporaryDirectory directory_;
+  TestLoop loop_;
   std::unique_ptr<db::Database> database_;
+  std::unique_ptr<Store> behind_;
   std::unique_ptr<Store> store_;
+  http::Router router_;
+  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<http::Client> client_;
 };
 
 }  // namespace loquat::integrations
