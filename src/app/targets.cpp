@@ -1,0 +1,168 @@
+#include "app/targets.h"
+
+#include "app/app.h"
+#include "bot/api.h"
+#include "bot/build.h"
+#include "bot/sql_store.h"
+#include "bus/sql_bus.h"
+#include "core/log.h"
+#include "dialogue/bot_follower.h"
+#include "dialogue/manager.h"
+#include "integrations/api.h"
+#include "messenger/api.h"
+#include "messenger/delivery.h"
+#include "messenger/pages.h"
+#include "messenger/sandbox.h"
+#include "messenger/sandbox_secret.h"
+#include "messenger/sender.h"
+#include "messenger/watchdog.h"
+#include "rest/api.h"
+#if __has_include("state/api.h")
+#include "state/api.h"
+#include "state/retention.h"
+#define HAS_STATE_API
+#endif
+
+namespace loquat::app {
+namespace {
+
+/// Everything of the Messenger channel; lives as long as the process.
+struct MessengerChannel {
+  MessengerChannel(App& app, std::shared_ptr<messenger::SettingsSource> source)
+      : settings(std::move(source)),
+        watchdog(std::chrono::duration_cast<std::chrono::seconds>(app.config().webhook_silence_alert)),
+        graph(app.client(), {.send_deadline = std::chrono::milliseconds(5'000)}),
+        sender(graph, limiter),
+        pages(app.database(app.config().database_url, {}), limiter, [&app](std::string page) { return app.bus().release_page(std::move(page)); }),
+        webhook(app.bus(), [this] { return settings->current(); }, &watchdog) {}
+
+  std::shared_ptr<messenger::SettingsSource> settings;
+  messenger::Watchdog watchdog;
+  messenger::RateLimiter limiter;
+  messenger::GraphClient graph;
+  messenger::Sender sender;
+  messenger::Pages pages;
+  messenger::Webhook webhook;
+  std::unique_ptr<messenger::Sandbox> sandbox;
+  std::unique_ptr<messenger::Delivery> delivery;
+};
+
+std::shared_ptr<messenger::SettingsSource> make_settings_source(App& app) {
+  const auto& config = app.config();
+  if (!config.app_secret.empty())
+    return std::make_shared<messenger::SettingsSource>(messenger::make_page_settings(config.app_secret, config.verify_token, config.page_access_token));
+  return std::make_shared<messenger::SettingsSource>(app.integrations());
+}
+
+asio::awaitable<void> follow_processes(const async::TaskGroup& tasks, MessengerChannel& channel, bus::SqlBus& bus) {
+  while (!tasks.stopping()) {
+    channel.limiter.set_processes(static_cast<unsigned>(bus.processes()));
+    co_await async::sleep_for(std::chrono::milliseconds(500));
+  }
+}
+
+void add_messenger(App& app) {
+  auto& channel = app.keep(std::make_shared<MessengerChannel>(app, make_settings_source(app)));
+  const auto& config = app.config();
+  messenger::add_webhook_routes(app.router(), channel.webhook, "/webhook", "/bots/channels/facebook/webhook");
+  if (config.sandbox) {
+    channel.sandbox = std::make_unique<messenger::Sandbox>(messenger::get_or_make_sandbox_secret(config.data_dir), app.bus());
+    channel.sandbox->add_routes(app.router());
+    app.when_prepared([&app, &channel]() -> asio::awaitable<void> {
+      channel.sandbox->set_own_url("http://127.0.0.1:" + std::to_string(app.port()));
+      return follow_processes(app.tasks(), channel, app.bus());
+    });
+  } else {
+    app.when_prepared([&app, &channel] { return follow_processes(app.tasks(), channel, app.bus()); });
+  }
+  channel.delivery = std::make_unique<messenger::Delivery>(
+      messenger::Delivery::Settings{.graph_base = messenger::make_graph_base(config.graph_api_url, config.graph_api_version),
+                                    .typing = config.typing,
+                                    .reply_max_age = config.reply_max_age},
+      app.manager(), app.states(), channel.sender, channel.pages,
+      [&channel](std::string_view page) {
+        return page == messenger::sandbox_page && channel.sandbox ? channel.sandbox->settings() : channel.settings->current();
+      },
+      app.tasks(),
+      [&channel](const MessageId& id) {
+        if (channel.sandbox) channel.sandbox->graph().note_finished(id);
+      });
+  app.bus().add_handler(std::string(messenger::channel), *channel.delivery);
+  app.when_prepared([&app, &channel] { return channel.settings->run(app.tasks()); });
+  app.when_prepared([&app, &channel] { return channel.pages.run(app.tasks(), *channel.settings); });
+  app.when_prepared([&app, &channel] { return channel.watchdog.run(app.tasks(), *channel.settings); });
+  app.add_details([&channel](json::object& details) { channel.pages.add_details(details); });
+}
+
+void add_integrations(App& app) { integrations::add_routes(app.router(), app.integrations()); }
+
+#ifdef HAS_STATE_API
+/// A conversation is erased from the states and, where this process has it, from the bus.
+state::AlsoErase also_erase(App& app) {
+  return [&app](const state::ThreadQuery& query) -> asio::awaitable<void> {
+    return [](App& process, state::ThreadQuery thread) -> asio::awaitable<void> {
+      if (process.has_bus()) co_await process.bus().erase(thread);
+    }(app, query);
+  };
+}
+
+void add_states(App& app) {
+  state::add_routes(app.router(), app.states(), also_erase(app));
+  const auto& config = app.config();
+  if (config.state_retention_days > 0)
+    app.when_prepared([&app, &config] {
+      return state::run_retention(app.states(), app.tasks(), std::chrono::hours(24 * config.state_retention_days),
+                                  std::chrono::hours(24 * (config.dedup_days + 1)));
+    });
+}
+
+#else
+void add_states(App&) {}
+#endif
+
+void add_bot(App& app) {
+  auto& store = app.bots();
+  auto& follower = app.follower();
+  auto& builder = app.keep(std::make_shared<bot::Builder>(
+      store, store, app.tasks(), [](const bot::Definition& definition) { (void)dialogue::compile(definition); }, [&follower] { follower.poke(); }));
+  const auto limit = app.config().import_body_limit;
+  bot::add_public_routes(app.router());
+  bot::add_document_routes(app.router(), store);
+  bot::add_bot_routes(app.router(), store, store, builder, limit);
+  bot::add_train_routes(app.router(), store, store, builder, limit);
+  bot::add_chatlog_routes(app.router(), app.states(), store, [&app](state::ThreadQuery query) -> asio::awaitable<bool> {
+    return [](App& process, state::ThreadQuery thread) -> asio::awaitable<bool> {
+      const bool existed = co_await process.states().erase(thread);
+      if (process.has_bus()) co_await process.bus().erase(thread);
+      co_return existed;
+    }(app, std::move(query));
+  });
+}
+
+void add_rest(App& app) {
+  const auto& config = app.config();
+  const rest::Settings settings{.rate_per_thread = static_cast<std::uint32_t>(config.rest_rate_per_thread),
+                                .rate_per_address = static_cast<std::uint32_t>(config.rest_rate_per_address)};
+  rest::add_routes(app.router(), std::make_shared<rest::Api>(app.states(), app.manager(), settings));
+}
+
+// Who serves what. The admin's integrations belong to the bot's process too: its front end has one address.
+const std::vector<Target> table{
+    {"messenger", "Messenger webhooks in, replies out", {add_messenger}},
+    {"integrations", "the channels' settings", {add_integrations}},
+    {"state", "the conversations' states", {add_states}},
+    {"bot", "the admin's API, the REST channel, the web widget", {add_bot, add_rest, add_integrations}},
+    {"all", "all of them in one process (the default)", {add_messenger, add_integrations, add_states, add_bot, add_rest}},
+};
+
+}  // namespace
+
+const std::vector<Target>& targets() { return table; }
+
+const Target* find_target(std::string_view name) {
+  for (const auto& target : table)
+    if (target.name == name) return &target;
+  return nullptr;
+}
+
+}  // namespace loquat::app

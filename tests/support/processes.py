@@ -1,0 +1,282 @@
+"""Starts and stops what a test needs, by process id, on free ports of 127.0.0.1, in temporary folders."""
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BINARY = os.environ.get("LOQUAT_BINARY", str(ROOT / "build/release/loquat"))
+DEV_BINARY = os.environ.get("LOQUAT_DEV_BINARY", str(ROOT / "build/dev/loquat"))
+SECRET = "appsecret"
+IN_CI = os.environ.get("CI") == "true"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def eventually(condition, seconds=20, every=0.02):
+    """Waits until condition() is true; gives its value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(every)
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def text(self):
+        return self.body.decode()
+
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"<{self.status} {self.body[:300]!r}>"
+
+
+def request(url, method="GET", body=None, headers=None, timeout=30):
+    """One HTTP request; never raises for a status."""
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+    headers = dict(headers or {})
+    if isinstance(body, (dict, list)):
+        body = json.dumps(body)
+        headers.setdefault("Content-Type", "application/json")
+    try:
+        connection.request(method, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, headers)
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+    finally:
+        connection.close()
+
+
+def sign(body, secret=SECRET):
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def webhook(items, page="1", time_ms=None):
+    """A webhook's body with the items of one entry."""
+    now = int(time.time() * 1000) if time_ms is None else time_ms
+    return json.dumps({"object": "page", "entry": [{"id": page, "time": now, "messaging": items}]}).encode()
+
+
+def text_item(sender, text, mid, page="1", timestamp=None):
+    return {"sender": {"id": sender}, "recipient": {"id": page}, "timestamp": timestamp or int(time.time() * 1000), "message": {"mid": mid, "text": text}}
+
+
+class Graph:
+    """The Graph API's stand-in."""
+
+    def __init__(self, folder):
+        self.log = pathlib.Path(folder) / "graph.log"
+        self.process = subprocess.Popen([sys.executable, str(pathlib.Path(__file__).with_name("graph.py")), "0", str(self.log)], stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline().split()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def control(self, **orders):
+        request(f"{self.url}/control", "POST", orders)
+
+    def entries(self, kind="message"):
+        if not self.log.exists():
+            return []
+        with open(self.log) as lines:
+            return [entry for entry in map(json.loads, lines) if kind is None or entry["kind"] == kind]
+
+    def texts(self, recipient):
+        """What a person has received: messages that were answered with ok."""
+        return [entry["text"] for entry in self.entries() if entry["recipient"] == recipient and entry["answer"] == "ok"]
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Loquat:
+    """The binary, serving."""
+
+    def __init__(self, folder, *targets, graph=None, database=None, binary=None, port=0, ready=True, env=None, arguments=(), data_dir=None):
+        self.folder = pathlib.Path(folder)
+        self.binary, self.targets, self.arguments = binary or BINARY, targets, arguments
+        self.env = {"PATH": os.environ["PATH"], "HOST": "127.0.0.1", "DATA_DIR": str(data_dir or self.folder / "data"), "LOG_FORMAT": "json"}
+        if database:
+            self.env["DATABASE_URL"] = database
+        if graph:
+            self.env |= {"GRAPH_API_URL": graph.url, "APP_SECRET": SECRET, "VERIFY_TOKEN": "verify", "PAGE_ACCESS_TOKEN": "token", "TYPING": "off"}
+        self.env |= env or {}
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = None
+        self.lines = []
+        self.start(ready)
+
+    def start(self, ready=True):
+        env = self.env | {"PORT": str(self.port)}
+        self.process = subprocess.Popen([self.binary, "serve", *self.targets, *self.arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
+        if ready:
+            assert eventually(self.is_ready, 30), f"not ready: {self.output()[-3000:]}"
+        return self
+
+    def _read(self, stream):
+        for line in stream:
+            self.lines.append(line.decode(errors="replace"))
+
+    def output(self):
+        return "".join(self.lines)
+
+    def logs(self, message=None):
+        entries = []
+        for line in list(self.lines):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if message is None or entry.get("message") == message:
+                entries.append(entry)
+        return entries
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            return True
+        try:
+            return self.get("/readiness").status == 200
+        except OSError:
+            return False
+
+    def get(self, path, headers=None, **options):
+        return request(self.url + path, "GET", None, headers, **options)
+
+    def call(self, method, path, body=None, headers=None, **options):
+        return request(self.url + path, method, body, headers, **options)
+
+    def post(self, path, body=None, headers=None, **options):
+        return request(self.url + path, "POST", body, headers, **options)
+
+    def deliver(self, body, secret=SECRET, path="/webhook"):
+        return self.post(path, body, {"X-Hub-Signature-256": sign(body, secret), "Content-Type": "application/json"})
+
+    def say(self, sender, text, mid=None, page="1"):
+        mid = mid or f"m_{sender}_{time.time_ns()}"
+        return self.deliver(webhook([text_item(sender, text, mid, page)], page))
+
+    def metric(self, name, **labels):
+        """Sum of a metric's series that have these labels."""
+        total = 0.0
+        for line in self.get("/metrics").text.splitlines():
+            if line.startswith("loquat_" + name) and all(f'{k}="{v}"' in line for k, v in labels.items()):
+                head = line[len("loquat_" + name):][:1]
+                if head in ("{", " "):
+                    total += float(line.rsplit(" ", 1)[1])
+        return total
+
+    def run(self, *arguments, env=None, input=None, timeout=60):
+        """Another command of the binary with the same settings."""
+        return subprocess.run([self.binary, *arguments], env=self.env | {"PORT": str(self.port)} | (env or {}), capture_output=True, text=True, timeout=timeout, input=input)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, seconds=40):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError("did not stop in time")
+        return self.process.returncode
+
+
+class Postgres:
+    """A private PostgreSQL server with fsync on."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        candidates = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
+        self.programs = candidates[-1] if candidates else None
+        self.port = free_port()
+        self.data = self.folder / "pg"
+        self.count = 0
+        self.as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        self._prepare()
+        self.start()
+
+    @staticmethod
+    def available():
+        return bool(list(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb")))
+
+    def _prepare(self):
+        self.folder.chmod(0o755)
+        self.data.mkdir()
+        if self.as_user:
+            shutil.chown(self.data, "postgres")
+        subprocess.run([*self.as_user, self.programs / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--locale=C.UTF-8", "-E", "UTF8"], check=True, capture_output=True, cwd="/")
+        with open(self.data / "postgresql.conf", "a") as config:
+            config.write(f"listen_addresses='127.0.0.1'\nport={self.port}\nunix_socket_directories=''\nmax_connections=200\nshared_buffers=128MB\n")
+
+    def start(self):
+        self.process = subprocess.Popen([*self.as_user, self.programs / "postgres", "-D", self.data], stdout=subprocess.DEVNULL, stderr=open(self.folder / "pg.log", "a"), cwd="/")
+        assert eventually(self._answers, 30), "PostgreSQL does not start"
+
+    def _answers(self):
+        return subprocess.run([self.programs / "pg_isready", "-h", "127.0.0.1", "-p", str(self.port), "-q"]).returncode == 0
+
+    def pids(self):
+        with open(self.data / "postmaster.pid") as file:
+            return int(file.readline())
+
+    def stop(self, how=signal.SIGINT):
+        try:
+            os.kill(self.pids(), how)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+        self.process.wait(30)
+
+    def database(self):
+        self.count += 1
+        name = f"test{self.count}"
+        self.sql(f"CREATE DATABASE {name}", "postgres")
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+    def sql(self, text, database):
+        database = database.rsplit("/", 1)[-1]
+        done = subprocess.run([self.programs / "psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database, "-qtAX", "-v", "ON_ERROR_STOP=1", "-c", text], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+def sqlite_sql(path, text):
+    import sqlite3
+    connection = sqlite3.connect(path, timeout=10)
+    try:
+        return connection.execute(text).fetchall()
+    finally:
+        connection.close()
+
+
+def temporary_folder():
+    return tempfile.mkdtemp(prefix="loquat-")
