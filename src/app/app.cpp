@@ -77,6 +77,7 @@ int App::run() {
   // With its databases at hand a process is ready when it first answers; otherwise it answers and keeps trying.
   const bool at_once = prepare();
   server_->start();
+  for (const auto& step : listening_steps_) step();
   if (at_once) {
     log::info("app", "ready", {{"host", config_.host}, {"port", server_->port()},
                                {"milliseconds", std::chrono::duration_cast<milliseconds>(Clock::now() - begin).count()}});
@@ -138,10 +139,7 @@ void App::start_loops() {
 /// Migrates all databases, then runs the steps that need them. False when one is away.
 bool App::prepare() {
   try {
-    for (auto& [url, opened] : databases_) {
-      const auto applied = db::migrate(*opened.database, opened.migrations);
-      for (const auto& name : applied) log::info("db", "migrated", {{"migration", name}});
-    }
+    for (auto& [url, opened] : databases_) db::migrate(*opened.database, opened.migrations);
   } catch (const Error& error) {
     if (error.code() != Code::unavailable) throw;
     log::debug("app", "not prepared yet", {{"error", error.what()}, {"detail", error.log_detail()}});

@@ -84,6 +84,8 @@ class App {
   void spawn(std::string_view name, asio::awaitable<void> task);
   /// Runs once when all databases are migrated: defaults, taking partitions.
   void when_prepared(std::function<asio::awaitable<void>()> step) { prepared_steps_.push_back(std::move(step)); }
+  /// Runs once the server listens: port() is known.
+  void when_listening(std::function<void()> step) { listening_steps_.push_back(std::move(step)); }
   /// Runs when the process ends, before the loops stop; the last registered first.
   void when_stopping(std::function<void(std::chrono::milliseconds left)> step) { stop_steps_.push_back(std::move(step)); }
   void add_check(std::string name, std::function<asio::awaitable<void>()> ping);
@@ -95,7 +97,7 @@ class App {
     kept_.push_back(std::move(object));
     return reference;
   }
-  /// The port the server listens on; known in steps of when_prepared.
+  /// The port the server listens on; known in steps of when_listening.
   [[nodiscard]] std::uint16_t port() const noexcept;
 
  private:
@@ -123,6 +125,7 @@ class App {
   http::Router router_;
   async::TaskGroup tasks_;
   std::vector<std::function<asio::awaitable<void>()>> prepared_steps_;
+  std::vector<std::function<void()>> listening_steps_;
   std::vector<std::function<void(std::chrono::milliseconds)>> stop_steps_;
   std::vector<http::Check> checks_;
   std::vector<std::function<void(json::object&)>> details_;

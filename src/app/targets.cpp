@@ -68,13 +68,13 @@ void add_messenger(App& app) {
   if (config.sandbox) {
     channel.sandbox = std::make_unique<messenger::Sandbox>(messenger::get_or_make_sandbox_secret(config.data_dir), app.bus());
     channel.sandbox->add_routes(app.router());
-    app.when_prepared([&app, &channel]() -> asio::awaitable<void> {
-      channel.sandbox->set_own_url("http://127.0.0.1:" + std::to_string(app.port()));
-      return follow_processes(app.tasks(), channel, app.bus());
+    app.when_listening([&app, &channel] {
+      const auto& host = app.config().host;
+      const std::string address = host.find(':') == std::string::npos ? host : "[" + host + "]";
+      channel.sandbox->set_own_url("http://" + address + ":" + std::to_string(app.port()));
     });
-  } else {
-    app.when_prepared([&app, &channel] { return follow_processes(app.tasks(), channel, app.bus()); });
   }
+  app.when_prepared([&app, &channel] { return follow_processes(app.tasks(), channel, app.bus()); });
   channel.delivery = std::make_unique<messenger::Delivery>(
       messenger::Delivery::Settings{.graph_base = messenger::make_graph_base(config.graph_api_url, config.graph_api_version),
                                     .typing = config.typing,

@@ -160,8 +160,14 @@ bus::Delivery Delivery::wait_for_page(const bus::Item& item, std::string reason)
 }
 
 asio::awaitable<bus::Delivery> Delivery::deliver(bus::Item& item, const state::State& turn, const bus::DeliveryContext& context) {
-  using Kind = bus::Delivery::Kind;
   const Counted counted(under_way_);
+  auto delivery = co_await deliver_messages(item, turn, context);
+  if (delivery.kind == bus::Delivery::Kind::done && finished_) finished_(item.event.message_id);
+  co_return delivery;
+}
+
+asio::awaitable<bus::Delivery> Delivery::deliver_messages(bus::Item& item, const state::State& turn, const bus::DeliveryContext& context) {
+  using Kind = bus::Delivery::Kind;
   const auto* messages = turn.bot_message.if_array();
   if (messages == nullptr || messages->empty()) co_return bus::Delivery{};
   const auto& page = item.event.conversation.account;
@@ -186,9 +192,7 @@ asio::awaitable<bus::Delivery> Delivery::deliver(bus::Item& item, const state::S
   co_await wait_for_marks(item.seq);
   const auto parts = make_parts(*messages, item.event.message_id);
   for (const auto& note : parts.notes) log::warning("messenger", "a reply was shortened to what Messenger takes", {{"page", page}, {"note", note}});
-  auto delivery = co_await send_parts(item, parts, *settings, context);
-  if (delivery.kind == Kind::done && finished_) finished_(item.event.message_id);
-  co_return delivery;
+  co_return co_await send_parts(item, parts, *settings, context);
 }
 
 asio::awaitable<bus::Delivery> Delivery::send_parts(bus::Item& item, const Parts& parts, const PageSettings& settings,
@@ -236,6 +240,10 @@ asio::awaitable<bus::Delivery> Delivery::after(const Sender::Result& result, con
   const std::string reason(to_string(result.verdict.outcome));
   switch (result.verdict.outcome) {
     case SendOutcome::person_unreachable: co_return bus::Delivery{};
+    case SendOutcome::retry:
+      // The sandbox's stand-in died with the process that took the event: nobody waits for the reply any more.
+      if (page == sandbox_page) co_return bus::Delivery{};
+      co_return bus::Delivery{Kind::later, result.wait, page, reason};
     case SendOutcome::thread_held: co_return bus::Delivery{Kind::later, held_thread_wait, page, reason};
     case SendOutcome::page_stopped: {
       const auto* token = settings.find_token(page);
