@@ -172,7 +172,9 @@ asio::awaitable<http::Response> label(state::Store& states, AdminStore& admin, h
   const auto version = read_path_integer(request, "version");
   const auto turn = co_await find_turn(states, read_thread(request), version);
   if (!turn) throw Error(Code::not_found, "Conversation not found");
-  const auto example = make_training_example(*turn);
+  std::vector<Entity> entities;
+  for (const auto& document : co_await admin.list(Kind::entity)) entities.push_back(to_entity(document));
+  const auto example = make_training_example(*turn, entities);
   if (!example) throw Error(Code::invalid, "the turn has no text to learn from");
   const auto id = co_await find_intent(admin, body.intent_id);
   co_await admin.update(Kind::intent, id, [example](json::object& intent) { add_example(intent, *example); }, std::nullopt);

@@ -69,7 +69,7 @@ asio::awaitable<http::Response> list(AdminStore& admin, Kind kind, http::Request
   json::array out;
   out.reserve(documents.size());
   for (auto& document : documents) out.push_back(show(request, kind, std::move(document)));
-  co_return http::Response::json(out);
+  co_return http::Response::json(std::move(out));
 }
 
 asio::awaitable<http::Response> create(AdminStore& admin, Kind kind, http::Request& request) {

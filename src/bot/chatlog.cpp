@@ -31,26 +31,48 @@ json::value confidence_of(const state::State& state) {
 
 std::int64_t code_points(std::string_view text) { return static_cast<std::int64_t>(text::length(text)); }
 
-/// A value as it stands in the text; a canonical one that does not is no span.
-void add_span(json::array& spans, std::string_view text, std::string_view name, const json::value& value) {
-  const auto* word = value.if_string();
-  if (word == nullptr || word->empty()) return;
-  const std::size_t at = text.find(as_view(*word));
-  if (at == std::string_view::npos) return;
-  const auto begin = code_points(text.substr(0, at));
-  spans.push_back(json::object{{"value", *word}, {"begin", begin}, {"end", begin + code_points(as_view(*word))}, {"name", to_string(name)}});
+/// The words that a canonical value may stand for.
+std::vector<std::string_view> words_of(const std::vector<Entity>& entities, std::string_view type, std::string_view value) {
+  std::vector<std::string_view> words{value};
+  for (const auto& entity : entities) {
+    if (entity.name != type) continue;
+    for (const auto& known : entity.entity_values) {
+      if (known.value == value) words.insert(words.end(), known.synonyms.begin(), known.synonyms.end());
+    }
+  }
+  return words;
 }
 
-json::array find_spans(std::string_view text, const json::value& entities) {
+/// The first of the words that stands in the text, as it is written there.
+std::string_view find_words(std::string_view text, const std::vector<std::string_view>& words) {
+  const auto lower = text::to_lower_ascii(text);
+  for (const auto word : words) {
+    const std::size_t at = word.empty() ? std::string_view::npos : lower.find(text::to_lower_ascii(word));
+    if (at != std::string_view::npos) return text.substr(at, word.size());
+  }
+  return {};
+}
+
+void add_span(json::array& spans, std::string_view text, const std::vector<Entity>& entities, std::string_view type, const json::value& value) {
+  const auto* canonical = value.if_string();
+  if (canonical == nullptr) return;
+  const auto found = find_words(text, words_of(entities, type, as_view(*canonical)));
+  if (found.empty()) return;
+  const auto begin = code_points(text.substr(0, static_cast<std::size_t>(found.data() - text.data())));
+  spans.push_back(
+      json::object{{"value", to_string(found)}, {"begin", begin}, {"end", begin + code_points(found)}, {"name", to_string(type)}});
+}
+
+json::array find_spans(std::string_view text, const json::value& found, const std::vector<Entity>& entities) {
   json::array spans;
-  const auto* found = entities.if_object();
-  if (found == nullptr) return spans;
-  for (const auto& member : *found) {
-    const std::string_view name(member.key().data(), member.key().size());
+  const auto* members = found.if_object();
+  if (members == nullptr) return spans;
+  for (const auto& member : *members) {
+    const std::string_view type(member.key().data(), member.key().size());
     if (const auto* values = member.value().if_array()) {
-      for (const auto& value : *values) add_span(spans, text, name, value);
+      for (const auto& value : *values) add_span(spans, text, entities, type, value);
     } else {
-      add_span(spans, text, name, member.value());
+      add_span(spans, text, entities, type, member.value());
     }
   }
   return spans;
@@ -90,10 +112,10 @@ json::object make_export_line(const state::State& state) {
   return line;
 }
 
-std::optional<json::object> make_training_example(const state::State& state) {
+std::optional<json::object> make_training_example(const state::State& state, const std::vector<Entity>& entities) {
   const auto text = string_member(state.user_message, "text");
   if (text::trim_ascii(text).empty()) return std::nullopt;
-  return json::object{{"text", to_string(text)}, {"entities", find_spans(text, member_or(state.nlu, "entities", nullptr))}};
+  return json::object{{"text", to_string(text)}, {"entities", find_spans(text, member_or(state.nlu, "entities", nullptr), entities)}};
 }
 
 void add_example(json::object& intent, const json::object& example) {
