@@ -396,6 +396,7 @@ TEST(ClientThreads, WorkSideBySide) {
                 keep_response(client, make_request("POST", server.url(), std::to_string(i)), responses[i]));
   }
   std::vector<std::thread> threads;
+  threads.reserve(loops.size());
   for (auto& loop : loops) threads.emplace_back([&loop] { loop.run(); });
   EXPECT_TRUE(tasks.join(milliseconds(20'000)));
   client.close();

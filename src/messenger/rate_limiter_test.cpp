@@ -144,8 +144,10 @@ TEST(RateLimiter, HoldsWhatOthersFoundOut) {
 
 TEST(RateLimiter, IsThreadSafe) {
   RateLimiter limiter;
+  constexpr int count = 4;
   std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
+  threads.reserve(count);
+  for (int t = 0; t < count; ++t) {
     threads.emplace_back([&limiter, t] {
       for (int i = 0; i < 2'000; ++i) {
         const auto page = std::to_string((i + t) % 7);

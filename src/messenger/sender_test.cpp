@@ -10,7 +10,6 @@ namespace {
 using http::test::make_answer;
 using std::chrono::milliseconds;
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 
 // HMAC-SHA256 of "TOKEN" with the key "SECRET", by openssl dgst.
