@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,6 +58,8 @@ pid_t spawn(const std::vector<std::string>& command, const std::string& log) {
   if (child != 0) return child;
   become_postgres();
   ::setpgid(0, 0);
+  // A test program that dies takes its server with it.
+  ::prctl(PR_SET_PDEATHSIG, SIGINT);
   if (std::freopen(log.c_str(), "a", stdout) == nullptr || std::freopen(log.c_str(), "a", stderr) == nullptr) ::_exit(125);
   if (::chdir("/") != 0) ::_exit(125);
   std::vector<char*> arguments;
