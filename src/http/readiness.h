@@ -25,7 +25,7 @@ struct Check {
 class Readiness {
  public:
   struct Settings {
-    std::vector<Check> checks;
+    std::vector<Check> checks = {};
     std::chrono::milliseconds timeout{2'000};
     std::function<json::object()> details = {};  ///< shown when not empty; does not make the process unready. Called on any loop.
   };

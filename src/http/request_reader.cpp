@@ -130,7 +130,10 @@ struct RequestReader::Impl {
 
   Step read_head() {
     // Some clients send an empty line behind a body (RFC 9112, 2.2).
-    while (scanned == 0 && bytes().starts_with("\r\n")) buffer.consume(2);
+    while (bytes().starts_with("\r\n")) {
+      buffer.consume(2);
+      scanned = 0;
+    }
     const auto all = bytes();
     const auto end = all.find("\r\n\r\n", scanned < 3 ? 0 : scanned - 3);
     if (end == std::string_view::npos) {

@@ -25,7 +25,7 @@ struct Segments {
 Segments split_path(std::string_view path) {
   Segments segments;
   if (path.starts_with('/')) path.remove_prefix(1);
-  if (path.ends_with('/')) path.remove_suffix(1);
+  if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
   if (path.empty()) return segments;
   for (;;) {
     if (segments.count == most_segments) {

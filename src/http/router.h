@@ -22,8 +22,8 @@ enum class Access : std::uint8_t {
 
 /// What the OpenAPI document says of a route. Schemas are JSON Schema objects (see schema::describe).
 struct Doc {
-  std::string summary;
-  std::string tag;
+  std::string summary = {};
+  std::string tag = {};
   json::object request_body = {};                                ///< schema of the JSON body; empty: none
   std::string request_type = "application/json";                 ///< or multipart/form-data
   std::vector<json::object> parameters = {};                     ///< OpenAPI parameter objects beside the path's own
