@@ -45,7 +45,8 @@ TEST(Authenticator, KnowsBearerTokens) {
   EXPECT_EQ(who(authenticator, {{"Authorization", "Bearer service token"}}, "/integrations-of-others"), "403");
   EXPECT_EQ(who(authenticator, {{"Authorization", "Bearer service token"}}), "403");
   EXPECT_EQ(who(authenticator, {}), "401");
-  for (const auto* wrong : {"Bearer", "Bearer ", "Bearer first", "Bearer first token2", "Basic first token", "first token", "Bearer FIRST TOKEN"}) {
+  for (const auto* wrong :
+       {"Bearer", "Bearer ", "Bearer first", "Bearer first token2", "Basic first token", "first token", "Bearer FIRST TOKEN"}) {
     EXPECT_EQ(who(authenticator, {{"Authorization", wrong}}), "401") << wrong;
   }
 }
@@ -72,7 +73,8 @@ TEST(Authenticator, KnowsItsSessionsUntilTheyEndOrTheTokenChanges) {
     forged[i] = forged[i] == '1' ? '2' : '1';
     EXPECT_EQ(authenticator.check_session(forged, start), std::nullopt) << i;
   }
-  for (const auto* nothing : {"", ".", "..", "a.b.c", "616e6e.99999999999."}) EXPECT_EQ(authenticator.check_session(nothing, start), std::nullopt);
+  for (const auto* nothing : {"", ".", "..", "a.b.c", "616e6e.99999999999."})
+    EXPECT_EQ(authenticator.check_session(nothing, start), std::nullopt);
 }
 
 TEST(Authenticator, TakesSessionsFromOwnPagesOnly) {
@@ -99,7 +101,8 @@ TEST(Authenticator, OpenOnLoopbackMeansThisMachineOnly) {
   ServerSettings settings;
   settings.auth.open = true;
   const Authenticator authenticator(settings);
-  for (const auto* host : {"localhost", "LOCALHOST:8000", "127.0.0.1:8000", "127.1.2.3", "[::1]:8000"}) EXPECT_EQ(who(authenticator, {{"Host", host}}), "anonymous") << host;
+  for (const auto* host : {"localhost", "LOCALHOST:8000", "127.0.0.1:8000", "127.1.2.3", "[::1]:8000"})
+    EXPECT_EQ(who(authenticator, {{"Host", host}}), "anonymous") << host;
   for (const auto* host : {"evil.example", "localhost.evil.example", "192.168.1.5", "", "[::2]", "[::1", "0.0.0.0"}) {
     EXPECT_EQ(who(authenticator, {{"Host", host}}), "403") << host;
   }
@@ -142,7 +145,9 @@ TEST(Authenticator, TellsThisMachine) {
 TEST(TrustedProxies, TakesTheRightMostAddressThatIsNotTheirs) {
   const std::vector<std::string> networks{"10.0.0.0/8", "fd00::/8"};
   const TrustedProxies proxies(networks);
-  const auto client = [&](const std::string& peer, const Lines& lines) { return proxies.find_client(*IpAddress::parse(peer), make_request(lines).headers); };
+  const auto client = [&](const std::string& peer, const Lines& lines) {
+    return proxies.find_client(*IpAddress::parse(peer), make_request(lines).headers);
+  };
   EXPECT_EQ(client("10.0.0.1", {}), "10.0.0.1");
   EXPECT_EQ(client("10.0.0.1", {{"X-Forwarded-For", "1.2.3.4"}}), "1.2.3.4");
   EXPECT_EQ(client("10.0.0.1", {{"X-Forwarded-For", "6.6.6.6, 1.2.3.4, 10.0.0.2"}}), "1.2.3.4");
@@ -158,7 +163,8 @@ TEST(TrustedProxies, TakesTheRightMostAddressThatIsNotTheirs) {
 TEST(Cors, AnswersPreflightsOfNamedOrigins) {
   const std::vector<std::string> listed{"https://panel.example"};
   const Origins origins(listed, false);
-  auto request = make_request({{"Origin", "https://panel.example"}, {"Access-Control-Request-Method", "PUT"}, {"Access-Control-Request-Headers", "x-a, If-Match"}});
+  auto request = make_request(
+      {{"Origin", "https://panel.example"}, {"Access-Control-Request-Method", "PUT"}, {"Access-Control-Request-Headers", "x-a, If-Match"}});
   request.method = Method::options;
   auto answer = answer_preflight(request, origins);
   ASSERT_TRUE(answer);

@@ -55,7 +55,8 @@ asio::awaitable<void> Connection::run(std::shared_ptr<Connection> self) {
         c.phase_ = Phase::body;
         if (c.error_) break;
       }
-      const std::size_t count = co_await c.socket_.async_read_some(c.reader_.prepare(), asio::redirect_error(asio::use_awaitable, c.error_));
+      const std::size_t count =
+          co_await c.socket_.async_read_some(c.reader_.prepare(), asio::redirect_error(asio::use_awaitable, c.error_));
       if (c.error_) break;
       c.take_bytes(count);
     }

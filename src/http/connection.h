@@ -61,7 +61,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_;
-  Clock::time_point started_;       ///< the request's head was complete
+  Clock::time_point started_;  ///< the request's head was complete
   boost::system::error_code error_;
 
   Request request_;
@@ -72,7 +72,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   bool is_timed_out_ = false;
   bool wants_continue_ = false;
   bool keep_alive_ = true;
-  bool must_linger_ = false;        ///< the client may still be sending: closing at once could destroy the answer
+  bool must_linger_ = false;  ///< the client may still be sending: closing at once could destroy the answer
   bool has_head_ = false;
   bool waited_for_body_ = false;
   std::string out_;

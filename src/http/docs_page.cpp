@@ -175,7 +175,8 @@ load();
 }  // namespace
 
 std::string make_page_policy(std::string_view code) {
-  std::string policy = "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+  std::string policy =
+      "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
   if (code.empty()) return policy;
   const auto digest = crypto::sha256(code);
   policy += "; script-src 'sha256-";
@@ -185,8 +186,9 @@ std::string make_page_policy(std::string_view code) {
 }
 
 std::string make_page(std::string_view title, std::string_view css, std::string_view content, std::string_view code) {
-  std::string page = "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\n"
-                     "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>";
+  std::string page =
+      "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>";
   page += title;
   page += "</title>\n<style>";
   page += css;

@@ -16,8 +16,8 @@ namespace loquat::http {
 /// The connection's other end.
 struct Peer {
   IpAddress address;
-  std::string text;              ///< the address
-  bool is_proxy = false;         ///< one of TRUSTED_PROXIES
+  std::string text;       ///< the address
+  bool is_proxy = false;  ///< one of TRUSTED_PROXIES
   bool on_admin_port = false;
 };
 

@@ -73,7 +73,8 @@ std::optional<HeadFault> check_framing(std::string_view name, std::string_view v
     if (!consists_of(value, is_host)) return bad_host;
   } else if (name.size() == 14 && text::equal_ignoring_ascii_case(name, "content-length")) {
     constexpr std::size_t most_digits = 18;  // fits into 64 bits whatever they are
-    const bool is_number = !value.empty() && value.size() <= most_digits && std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; });
+    const bool is_number =
+        !value.empty() && value.size() <= most_digits && std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; });
     if (++counts.content_length > 1 || !is_number) return bad_length;
   } else if (name.size() == 17 && text::equal_ignoring_ascii_case(name, "transfer-encoding")) {
     if (++counts.transfer_encoding > 1 || !text::equal_ignoring_ascii_case(value, "chunked")) return bad_encoding;
@@ -89,7 +90,8 @@ std::optional<HeadFault> check_field(std::string_view line, Counts& counts) noex
   if (!consists_of(value, is_value)) return bad_value;
   const auto first = value.find_first_not_of(" \t");
   const auto last = value.find_last_not_of(" \t");
-  return check_framing(line.substr(0, colon), first == std::string_view::npos ? std::string_view() : value.substr(first, last - first + 1), counts);
+  return check_framing(line.substr(0, colon), first == std::string_view::npos ? std::string_view() : value.substr(first, last - first + 1),
+                       counts);
 }
 
 }  // namespace

@@ -39,20 +39,23 @@ TEST(CheckHead, WantsOneHost) {
 }
 
 TEST(CheckHead, RefusesWhatHidesWhereABodyEnds) {
-  for (const auto* lines : {"Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: identity\r\n", "Transfer-Encoding:\r\n",
-                            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
-                            "Transfer-Encoding: \x0b" "chunked\r\n", "Transfer-Encoding : chunked\r\n", "Transfer-Encoding: \"chunked\"\r\n",
-                            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
-                            "Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: 5\r\nContent-Length: 5\r\n",
-                            "Content-Length: 5, 5\r\n", "Content-Length: +5\r\n", "Content-Length: -1\r\n", "Content-Length: 0x5\r\n",
-                            "Content-Length: 5 5\r\n", "Content-Length:\r\n", "Content-Length: 18446744073709551621\r\n"}) {
+  for (const auto* lines :
+       {"Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: identity\r\n", "Transfer-Encoding:\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: \x0b"
+        "chunked\r\n",
+        "Transfer-Encoding : chunked\r\n", "Transfer-Encoding: \"chunked\"\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5\r\nContent-Length: 5\r\n", "Content-Length: 5, 5\r\n", "Content-Length: +5\r\n", "Content-Length: -1\r\n",
+        "Content-Length: 0x5\r\n", "Content-Length: 5 5\r\n", "Content-Length:\r\n", "Content-Length: 18446744073709551621\r\n"}) {
     EXPECT_EQ(with(lines), 400U) << lines;
   }
   EXPECT_EQ(status_of("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400U);
 }
 
 TEST(CheckHead, RefusesFoldedLinesAndBlanksInNames) {
-  for (const auto* lines : {"X: a\r\n b\r\n", "X: a\r\n\tb\r\n", " X: a\r\n", "X : a\r\n", "X\r\n", ": a\r\n", "X(y): a\r\n", "X\xC3\xA4: a\r\n"}) {
+  for (const auto* lines :
+       {"X: a\r\n b\r\n", "X: a\r\n\tb\r\n", " X: a\r\n", "X : a\r\n", "X\r\n", ": a\r\n", "X(y): a\r\n", "X\xC3\xA4: a\r\n"}) {
     EXPECT_EQ(with(lines), 400U) << lines;
   }
 }
@@ -72,8 +75,8 @@ TEST(CheckHead, RefusesControlCharactersAndBareLineEnds) {
 
 TEST(CheckHead, ChecksTheRequestLine) {
   const auto line = [](const std::string& text) { return status_of(text + "\r\nHost: a\r\n\r\n"); };
-  for (const auto* text : {"GET /", "GET  HTTP/1.1", "GET / x HTTP/1.1", " GET / HTTP/1.1", "GET / HTTP/1.1 ", "G(T / HTTP/1.1", "GET /\t HTTP/1.1",
-                           "GET /a#b HTTP/1.1", "GET / http/1.1", "GET / FTP/1.1", "GET\t/ HTTP/1.1"}) {
+  for (const auto* text : {"GET /", "GET  HTTP/1.1", "GET / x HTTP/1.1", " GET / HTTP/1.1", "GET / HTTP/1.1 ", "G(T / HTTP/1.1",
+                           "GET /\t HTTP/1.1", "GET /a#b HTTP/1.1", "GET / http/1.1", "GET / FTP/1.1", "GET\t/ HTTP/1.1"}) {
     EXPECT_EQ(line(text), 400U) << text;
   }
   EXPECT_EQ(line("GET / HTTP/2.0"), 505U);

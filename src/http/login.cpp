@@ -77,8 +77,9 @@ std::string make_login_page(const Login& login, std::string_view next, std::stri
   if (!problem.empty()) body += "<p role=\"alert\">" + std::string(problem) + "</p>";
   // `next` is percent-encoded again, so nothing in it can end the attribute.
   body += "<input type=\"hidden\" name=\"next\" value=\"" + url::percent_encode(next) + "\">";
-  body += "<label for=\"token\">Admin token</label><input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" "
-          "required autofocus><button>Log in</button></form>";
+  body +=
+      "<label for=\"token\">Admin token</label><input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" "
+      "required autofocus><button>Log in</button></form>";
   return make_page("Log in", style, body, {});
 }
 
@@ -172,9 +173,8 @@ void add_login_routes(Router& router, const ServerSettings& settings) {
   page.doc.responses = {{200, {}}};
   router.add(Method::get, "/login", std::move(page), [login](Request& request) { return show_login(login, request); });
   Options entry = make_options("Exchanges an admin token for a session cookie");
-  entry.doc.request_body = {{"type", "object"},
-                            {"required", json::array{"token"}},
-                            {"properties", json::object{{"token", json::object{{"type", "string"}}}}}};
+  entry.doc.request_body = {
+      {"type", "object"}, {"required", json::array{"token"}}, {"properties", json::object{{"token", json::object{{"type", "string"}}}}}};
   json::object name{{"type", "object"}, {"properties", json::object{{"name", json::object{{"type", "string"}}}}}};
   entry.doc.responses = {{200, std::move(name)}, {401, {}}, {403, {}}, {429, {}}};
   router.add(Method::post, "/login", std::move(entry), [login](Request& request) { return log_in(login, request); });

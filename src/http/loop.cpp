@@ -30,8 +30,8 @@ IpAddress to_address(const asio::ip::address& address) {
 
 /// How late a deadline may be noticed: a quarter of the shortest one, so that short deadlines (tests) hold too.
 milliseconds sweep_interval(const ServerSettings& settings) {
-  const auto shortest = std::min({settings.header_deadline, settings.body_deadline, settings.write_deadline, settings.idle_deadline,
-                                  settings.handler_deadline});
+  const auto shortest = std::min(
+      {settings.header_deadline, settings.body_deadline, settings.write_deadline, settings.idle_deadline, settings.handler_deadline});
   return std::clamp(shortest / 4, milliseconds(5), milliseconds(250));
 }
 

@@ -59,9 +59,7 @@ Response make_body(std::string text, unsigned status, const char* content_type) 
 }  // namespace
 
 Response Response::json_text(std::string text, unsigned status) { return make_body(std::move(text), status, "application/json"); }
-Response Response::text(std::string text, unsigned status) {
-  return make_body(std::move(text), status, "text/plain; charset=utf-8");
-}
+Response Response::text(std::string text, unsigned status) { return make_body(std::move(text), status, "text/plain; charset=utf-8"); }
 Response Response::html(std::string text, unsigned status) { return make_body(std::move(text), status, "text/html; charset=utf-8"); }
 
 Response Response::empty(unsigned status) {

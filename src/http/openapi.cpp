@@ -26,18 +26,17 @@ json::object make_components() {
   // A rule that is not of one member is told in a text.
   json::object issues{{"type", "array"}, {"items", reference("ValidationError")}};
   json::object detail{{"title", "Detail"}, {"anyOf", json::array{std::move(issues), json::object{{"type", "string"}}}}};
-  return {{"schemas",
-           json::object{{"Error", json::object{{"title", "Error"},
-                                               {"type", "object"},
-                                               {"required", json::array{"detail"}},
-                                               {"properties", json::object{{"detail", json::object{{"type", "string"}}}}}}},
-                        {"HTTPValidationError", json::object{{"title", "HTTPValidationError"},
-                                                             {"type", "object"},
-                                                             {"properties", json::object{{"detail", std::move(detail)}}}}},
-                        {"ValidationError", std::move(validation_error)}}},
-          {"securitySchemes", json::object{{"bearer", json::object{{"type", "http"},
-                                                                   {"scheme", "bearer"},
-                                                                   {"description", "ADMIN_TOKEN, or one of ADMIN_TOKENS"}}}}}};
+  return {{"schemas", json::object{{"Error", json::object{{"title", "Error"},
+                                                          {"type", "object"},
+                                                          {"required", json::array{"detail"}},
+                                                          {"properties", json::object{{"detail", json::object{{"type", "string"}}}}}}},
+                                   {"HTTPValidationError", json::object{{"title", "HTTPValidationError"},
+                                                                        {"type", "object"},
+                                                                        {"properties", json::object{{"detail", std::move(detail)}}}}},
+                                   {"ValidationError", std::move(validation_error)}}},
+          {"securitySchemes",
+           json::object{
+               {"bearer", json::object{{"type", "http"}, {"scheme", "bearer"}, {"description", "ADMIN_TOKEN, or one of ADMIN_TOKENS"}}}}}};
 }
 
 /// The pattern as OpenAPI writes it, and the names in it.
@@ -66,10 +65,8 @@ json::array make_parameters(const Doc& doc, const std::vector<std::string>& path
   json::array parameters;
   for (const auto& name : path_names) {
     if (has_parameter(doc.parameters, name)) continue;
-    parameters.push_back(json::object{{"name", name},
-                                      {"in", "path"},
-                                      {"required", true},
-                                      {"schema", json::object{{"type", "string"}, {"minLength", 1}}}});
+    parameters.push_back(
+        json::object{{"name", name}, {"in", "path"}, {"required", true}, {"schema", json::object{{"type", "string"}, {"minLength", 1}}}});
   }
   for (const auto& parameter : doc.parameters) parameters.push_back(parameter);
   return parameters;

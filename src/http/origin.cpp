@@ -61,8 +61,8 @@ bool is_loopback_host(std::string_view host) {
 }
 
 bool has_forwarding_headers(const Headers& headers) {
-  constexpr std::array<std::string_view, 7> names{"forwarded",           "via",            "x-real-ip",       "x-client-ip",
-                                                  "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip"};
+  constexpr std::array<std::string_view, 7> names{
+      "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip"};
   return std::ranges::any_of(headers.all(), [&names](const auto& field) {
     const std::string name = text::to_lower_ascii(field.first);
     return name.starts_with("x-forwarded") || std::ranges::find(names, name) != names.end();

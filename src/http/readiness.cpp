@@ -61,8 +61,8 @@ struct Readiness::State {
     auto round = std::make_shared<Round>(executor, settings.timeout);
     std::vector<std::size_t> started;
     for (std::size_t i = 0; i < pings.size(); ++i) {
-      const bool hangs = pings[i] && pings[i]->outcome == Outcome::pending &&
-                         Clock::now() - pings[i]->since < settings.timeout * timeouts_until_given_up;
+      const bool hangs =
+          pings[i] && pings[i]->outcome == Outcome::pending && Clock::now() - pings[i]->since < settings.timeout * timeouts_until_given_up;
       if (hangs) continue;
       pings[i] = std::make_shared<Ping>();
       started.push_back(i);

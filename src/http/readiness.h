@@ -15,8 +15,8 @@ namespace loquat::http {
 
 /// One thing a process needs: a database, another service.
 struct Check {
-  std::string name;                                 ///< key in the answer: "database", "integrations", "states", "bus"
-  std::function<asio::awaitable<void>()> ping;      ///< throws when it does not answer; may also never end
+  std::string name;                             ///< key in the answer: "database", "integrations", "states", "bus"
+  std::function<asio::awaitable<void>()> ping;  ///< throws when it does not answer; may also never end
 };
 
 /// Answers GET /readiness. Everything is pinged at once and for at most the timeout, even by a ping that hangs; one round is

@@ -39,7 +39,7 @@ Method to_method(beast::http::verb verb) noexcept {
 class Parser final : public beast::http::basic_parser<true> {
  public:
   explicit Parser(Request& request) : request_(request) {
-    body_limit(boost::none);  // ours depends on the route, which is known only after the head
+    body_limit(boost::none);                                  // ours depends on the route, which is known only after the head
     header_limit(std::numeric_limits<std::uint32_t>::max());  // the reader has measured the head
   }
 

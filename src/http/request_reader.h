@@ -22,9 +22,9 @@ class RequestReader {
  public:
   enum class Step : std::uint8_t {
     need_more,
-    head,            ///< once a request: method, target and headers are there
-    done,            ///< the body, too
-    bad,             ///< see fault(); where the request ends is not known
+    head,  ///< once a request: method, target and headers are there
+    done,  ///< the body, too
+    bad,   ///< see fault(); where the request ends is not known
     head_too_large,
     body_too_large,
   };

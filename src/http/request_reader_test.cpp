@@ -60,8 +60,10 @@ TEST_P(Pieces, RefusesBodiesBeyondTheLimit) {
   const std::string head = "POST /b HTTP/1.1\r\nHost: a\r\n";
   EXPECT_THAT(read(head + "Content-Length: 5\r\n\r\nhello", GetParam(), 5), ElementsAre("POST /b hello"));
   EXPECT_THAT(read(head + "Content-Length: 6\r\n\r\nhello!", GetParam(), 5), ElementsAre("body too large"));
-  EXPECT_THAT(read(head + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", GetParam(), 5), ElementsAre("POST /b abcde"));
-  EXPECT_THAT(read(head + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n", GetParam(), 5), ElementsAre("body too large"));
+  EXPECT_THAT(read(head + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", GetParam(), 5),
+              ElementsAre("POST /b abcde"));
+  EXPECT_THAT(read(head + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n", GetParam(), 5),
+              ElementsAre("body too large"));
   EXPECT_THAT(read(head + "Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n", GetParam(), 5), ElementsAre("body too large"));
 }
 
@@ -86,7 +88,8 @@ TEST(RequestReader, KeepsTrailersOutOfTheHeaders) {
   Request request;
   reader.start(request);
   const std::string bytes =
-      "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nAuthorization: Bearer t\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n";
+      "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nAuthorization: Bearer t\r\nX-Forwarded-For: "
+      "1.2.3.4\r\n\r\n";
   const auto buffer = reader.prepare();
   std::memcpy(buffer.data(), bytes.data(), bytes.size());
   reader.commit(bytes.size());

@@ -10,11 +10,11 @@ namespace loquat::http {
 
 /// What the server adds to a response.
 struct HeadExtras {
-  std::string_view date;        ///< IMF-fixdate
+  std::string_view date;  ///< IMF-fixdate
   std::string_view request_id;
   bool is_http_1_0 = false;
   bool keep_alive = true;
-  bool is_chunked = false;      ///< the body's length is not known
+  bool is_chunked = false;  ///< the body's length is not known
 };
 
 /// Appends the status line, the headers and the empty line. Fields that are the server's business (Content-Length,

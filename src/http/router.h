@@ -24,11 +24,11 @@ enum class Access : std::uint8_t {
 struct Doc {
   std::string summary = {};
   std::string tag = {};
-  json::object request_body = {};                                ///< schema of the JSON body; empty: none
-  std::string request_type = "application/json";                 ///< or multipart/form-data
-  std::vector<json::object> parameters = {};                     ///< OpenAPI parameter objects beside the path's own
-  std::vector<std::pair<unsigned, json::object>> responses = {}; ///< status -> schema ({} for no or any body)
-  bool hidden = false;                                           ///< second spellings of a path
+  json::object request_body = {};                                 ///< schema of the JSON body; empty: none
+  std::string request_type = "application/json";                  ///< or multipart/form-data
+  std::vector<json::object> parameters = {};                      ///< OpenAPI parameter objects beside the path's own
+  std::vector<std::pair<unsigned, json::object>> responses = {};  ///< status -> schema ({} for no or any body)
+  bool hidden = false;                                            ///< second spellings of a path
 };
 
 struct Options {

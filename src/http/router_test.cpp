@@ -19,17 +19,17 @@ class RouterTest : public testing::Test {
  protected:
   RouterTest() {
     for (const auto& [method, pattern] : std::vector<std::pair<Method, std::string>>{{Method::get, "/"},
-                                                                                  {Method::get, "/integrations"},
-                                                                                  {Method::post, "/integrations"},
-                                                                                  {Method::get, "/integrations/{id}"},
-                                                                                  {Method::put, "/integrations/{id}"},
-                                                                                  {Method::post, "/integrations/ensure-defaults"},
-                                                                                  {Method::get, "/states/{thread}/history"},
-                                                                                  {Method::get, "/states/{thread_id}"},
-                                                                                  {Method::get, "/admin/intents/"},
-                                                                                  {Method::get, "/static/{path*}"},
-                                                                                  {Method::get, "/a/{x}/c"},
-                                                                                  {Method::get, "/a/b/{y}"}}) {
+                                                                                     {Method::get, "/integrations"},
+                                                                                     {Method::post, "/integrations"},
+                                                                                     {Method::get, "/integrations/{id}"},
+                                                                                     {Method::put, "/integrations/{id}"},
+                                                                                     {Method::post, "/integrations/ensure-defaults"},
+                                                                                     {Method::get, "/states/{thread}/history"},
+                                                                                     {Method::get, "/states/{thread_id}"},
+                                                                                     {Method::get, "/admin/intents/"},
+                                                                                     {Method::get, "/static/{path*}"},
+                                                                                     {Method::get, "/a/{x}/c"},
+                                                                                     {Method::get, "/a/b/{y}"}}) {
       router.add(method, pattern, {}, nothing());
     }
   }
@@ -47,7 +47,8 @@ TEST_F(RouterTest, FindsPatternsWithAndWithoutTheLastSlash) {
   EXPECT_EQ(pattern("/admin/intents"), "/admin/intents/");
   EXPECT_EQ(pattern("/admin/intents/"), "/admin/intents/");
   EXPECT_EQ(pattern("/states/t/history/"), "/states/{thread}/history");
-  for (const auto* path : {"", "x", "/nothing", "//", "/integrations//", "//integrations", "/states//history", "/integrations/a/b", "/admin"}) {
+  for (const auto* path :
+       {"", "x", "/nothing", "//", "/integrations//", "//integrations", "/states//history", "/integrations/a/b", "/admin"}) {
     EXPECT_EQ(pattern(path), "none") << path;
   }
 }
@@ -111,9 +112,11 @@ TEST(MakeOpenapi, DescribesRoutesAndTheirErrors) {
   EXPECT_EQ(read.at("operationId"), "get_integrations_id");
   EXPECT_EQ(read.at("parameters").at(0).at("name"), "id");
   EXPECT_EQ(read.at("security").at(0).as_object().count("bearer"), 1U);
-  for (const auto* status : {"200", "401", "403", "404", "422", "503"}) EXPECT_TRUE(read.at("responses").as_object().contains(status)) << status;
+  for (const auto* status : {"200", "401", "403", "404", "422", "503"})
+    EXPECT_TRUE(read.at("responses").as_object().contains(status)) << status;
   const auto& post = paths.at("/integrations").at("post").as_object();
-  EXPECT_EQ(post.at("responses").at("422").at("content").at("application/json").at("schema").at("$ref"), "#/components/schemas/HTTPValidationError");
+  EXPECT_EQ(post.at("responses").at("422").at("content").at("application/json").at("schema").at("$ref"),
+            "#/components/schemas/HTTPValidationError");
   EXPECT_EQ(post.at("responses").at("413").at("content").at("application/json").at("schema").at("$ref"), "#/components/schemas/Error");
   EXPECT_FALSE(post.at("responses").at("201").as_object().contains("content"));
   EXPECT_TRUE(paths.contains("/static/{path}"));

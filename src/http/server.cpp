@@ -23,7 +23,8 @@ constexpr int backlog = 4096;
 [[noreturn]] void fail_to_bind(const tcp::endpoint& endpoint, const boost::system::error_code& error) {
   const std::string place = endpoint.address().to_string() + ", port " + std::to_string(endpoint.port());
   if (error == asio::error::address_in_use) throw Error(Code::unavailable, "cannot listen on " + place + ": another program does");
-  if (error == asio::error::access_denied) throw Error(Code::unavailable, "cannot listen on " + place + ": not allowed (ports below 1024 need a privilege)");
+  if (error == asio::error::access_denied)
+    throw Error(Code::unavailable, "cannot listen on " + place + ": not allowed (ports below 1024 need a privilege)");
   throw Error(Code::unavailable, "cannot listen on " + place + ": " + error.message());
 }
 
@@ -139,7 +140,8 @@ void Server::close() {
   // Loops that do not run any more never get to it.
   constexpr auto limit = std::chrono::seconds(2);
   const auto until = Clock::now() + limit;
-  while (impl_->shared->connections > impl_->shared->in_flight && Clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  while (impl_->shared->connections > impl_->shared->in_flight && Clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
 }
 
 }  // namespace loquat::http

@@ -17,7 +17,7 @@ namespace loquat::http {
 /// How admin paths are guarded (contract "admin access" and "Security").
 struct AuthSettings {
   std::vector<std::pair<std::string, std::string>> admin_tokens;  ///< name -> token
-  std::string service_token;                                       ///< empty: none
+  std::string service_token;                                      ///< empty: none
   /// No admin token is configured and that is allowed (loopback address, or AUTH=none): admin paths then still need a
   /// loopback Host (unless AUTH=none was said on another address), no Forwarded headers and a same-origin browser.
   bool open = false;
@@ -25,19 +25,19 @@ struct AuthSettings {
 
 struct ServerSettings {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 8000;           ///< 0: any free port
-  std::uint16_t admin_port = 0;        ///< 0: none; else /admin, /docs, /metrics are served there only
-  std::string root_path;               ///< prefix that a proxy leaves on, without trailing slash
+  std::uint16_t port = 8000;                 ///< 0: any free port
+  std::uint16_t admin_port = 0;              ///< 0: none; else /admin, /docs, /metrics are served there only
+  std::string root_path;                     ///< prefix that a proxy leaves on, without trailing slash
   std::vector<std::string> trusted_proxies;  ///< networks in CIDR form
   std::vector<std::string> cors_origins;
   AuthSettings auth;
   std::size_t max_connections = 10'000;
   std::size_t max_header_bytes = 16 * 1024;
-  std::size_t max_requests_in_flight = 10'000;  ///< beyond: 503 with Retry-After
-  std::chrono::milliseconds header_deadline{10'000};   ///< from the first byte of a request to the end of its head
+  std::size_t max_requests_in_flight = 10'000;        ///< beyond: 503 with Retry-After
+  std::chrono::milliseconds header_deadline{10'000};  ///< from the first byte of a request to the end of its head
   std::chrono::milliseconds body_deadline{30'000};
   std::chrono::milliseconds write_deadline{30'000};
-  std::chrono::milliseconds idle_deadline{75'000};     ///< between requests of a connection
+  std::chrono::milliseconds idle_deadline{75'000};  ///< between requests of a connection
   std::chrono::milliseconds handler_deadline{60'000};
 };
 

@@ -12,8 +12,11 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 asio::awaitable<Response> describe(Request& request) {
-  co_return Response::json({{"client", request.client_address}, {"who", request.principal.name}, {"service", request.principal.is_service},
-                            {"https", request.is_https}, {"path", request.path}});
+  co_return Response::json({{"client", request.client_address},
+                            {"who", request.principal.name},
+                            {"service", request.principal.is_service},
+                            {"https", request.is_https},
+                            {"path", request.path}});
 }
 
 class ServerAccess : public ServerTest {
@@ -159,7 +162,8 @@ TEST_F(ServerAccess, LogsInAndOut) {
   settings.auth.admin_tokens = {{"ann", "t1 &+"}};
   start_standard();
   EXPECT_THAT(get("/login?next=/a%22b").body, HasSubstr("value=\"%2Fa%22b\""));
-  const auto entered = ask(make("POST", "/login", "Content-Type: application/x-www-form-urlencoded\r\n", "token=t1+%26%2B&next=%252Fadmin%253Fx"));
+  const auto entered =
+      ask(make("POST", "/login", "Content-Type: application/x-www-form-urlencoded\r\n", "token=t1+%26%2B&next=%252Fadmin%253Fx"));
   EXPECT_EQ(entered.status, 303U);
   EXPECT_EQ(entered.header("Location"), "/admin?x");
   const std::string set = entered.header("Set-Cookie");
@@ -188,7 +192,8 @@ TEST_F(ServerAccess, SendsNobodyElsewhereAfterTheLogin) {
   settings.auth.admin_tokens = {{"ann", "t1"}};
   start_standard();
   for (const auto* next : {"%2F%2Fevil.example", "https%3A%2F%2Fevil.example", "%2F%5Cevil.example", "%2F%09%2Fevil.example", "", "x"}) {
-    const auto entered = ask(make("POST", "/login", "Content-Type: application/x-www-form-urlencoded\r\n", std::string("token=t1&next=") + next));
+    const auto entered =
+        ask(make("POST", "/login", "Content-Type: application/x-www-form-urlencoded\r\n", std::string("token=t1&next=") + next));
     EXPECT_EQ(entered.header("Location"), "/") << next;
   }
 }

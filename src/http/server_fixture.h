@@ -148,7 +148,8 @@ class ServerTest : public testing::Test {
   Answer ask(std::string_view bytes) { return RawClient(server->port()).ask(bytes); }
   /// A GET with more header lines ("Name: value\r\n").
   Answer get(const std::string& path, const std::string& headers = {}) { return ask(make("GET", path, headers)); }
-  static std::string make(const std::string& method, const std::string& path, const std::string& headers = {}, const std::string& body = {}) {
+  static std::string make(const std::string& method, const std::string& path, const std::string& headers = {},
+                          const std::string& body = {}) {
     std::string text = method + " " + path + " HTTP/1.1\r\n";
     if (headers.find("Host:") == std::string::npos) text += "Host: localhost\r\n";
     text += headers;
@@ -167,7 +168,9 @@ class ServerTest : public testing::Test {
 
 /// Answers with a fixed text.
 inline Handler fixed(std::string text) {
-  return [text](Request&) -> asio::awaitable<Response> { return [](std::string body) -> asio::awaitable<Response> { co_return Response::text(std::move(body)); }(text); };
+  return [text](Request&) -> asio::awaitable<Response> {
+    return [](std::string body) -> asio::awaitable<Response> { co_return Response::text(std::move(body)); }(text);
+  };
 }
 inline asio::awaitable<Response> echo(Request& request) { co_return Response::text(request.body); }
 

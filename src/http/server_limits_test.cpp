@@ -69,7 +69,9 @@ TEST_F(ServerLimits, RefusesBadHeadsAndCloses) {
            {"GET /text HTTP/1.1\r\n\r\n", "400"},
            {"GET /text HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "400"},
            {"GET /text HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n", "400"},
-           {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /text HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+           {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /text HTTP/1.1\r\nHost: "
+            "a\r\n\r\n",
+            "400"},
            {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\nx", "400"},
            {"GET /text HTTP/1.1\nHost: a\n\n", "400"},
            {"\x16\x03\x01 TLS?\r\n\r\n", "400"},

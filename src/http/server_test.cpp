@@ -14,7 +14,10 @@ using testing::HasSubstr;
 using testing::Not;
 
 asio::awaitable<Response> describe(Request& request) {
-  json::object seen{{"path", request.path}, {"route", request.route}, {"client", request.client_address}, {"who", request.principal.name},
+  json::object seen{{"path", request.path},
+                    {"route", request.route},
+                    {"client", request.client_address},
+                    {"who", request.principal.name},
                     {"id", request.request_id}};
   for (const auto& [name, value] : request.path_parameters) seen["p_" + name] = value;
   for (const auto& [name, value] : request.query) seen["q_" + name] = value;

@@ -20,7 +20,8 @@ json::object readiness_schema(json::array words) {
   json::object status{{"type", "string"}, {"enum", std::move(words)}};
   return {{"type", "object"},
           {"required", json::array{"status"}},
-          {"properties", json::object{{"status", std::move(status)}, {"checks", std::move(checks)}, {"details", json::object{{"type", "object"}}}}}};
+          {"properties",
+           json::object{{"status", std::move(status)}, {"checks", std::move(checks)}, {"details", json::object{{"type", "object"}}}}}};
 }
 
 Options make_options(std::string summary, std::vector<std::pair<unsigned, json::object>> responses) {
@@ -64,7 +65,8 @@ struct Document {
 }  // namespace
 
 void add_standard_routes(Router& router, StandardRoutes settings) {
-  router.add(Method::get, "/health", make_options("Whether the process is alive; touches nothing", {{200, status_schema("ok")}}), answer_health);
+  router.add(Method::get, "/health", make_options("Whether the process is alive; touches nothing", {{200, status_schema("ok")}}),
+             answer_health);
   router.add(Method::get, "/ready", make_options("The same under its old path", {{200, status_schema("ok")}}), answer_health);
   auto readiness = settings.readiness ? settings.readiness : std::make_shared<Readiness>(Readiness::Settings());
   router.add(Method::get, "/readiness",

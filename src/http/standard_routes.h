@@ -12,10 +12,10 @@ namespace loquat::http {
 /// What every process serves.
 struct StandardRoutes {
   std::shared_ptr<Readiness> readiness = {};  ///< null: always ready
-  bool has_metrics = true;               ///< METRICS_ENABLED; otherwise /metrics is not there
+  bool has_metrics = true;                    ///< METRICS_ENABLED; otherwise /metrics is not there
   std::string title = "Loquat";
   std::string version = LOQUAT_VERSION;
-  std::string root_path = {};            ///< as in ServerSettings: the document's server URL
+  std::string root_path = {};  ///< as in ServerSettings: the document's server URL
 };
 
 /// Adds /health, /readiness, /ready, /metrics, /openapi.json and /docs. The document describes all routes that are in
