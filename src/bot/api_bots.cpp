@@ -136,10 +136,9 @@ void add_config_routes(http::Router& router, AdminStore& admin) {
              {.doc = {.summary = "Read a bot's config", .tag = "bots", .responses = {{200, schema::describe<ConfigBody>()}, {404, {}}}}},
              [&admin](http::Request& request) { return get_config(admin, request); });
   router.add(http::Method::put, "/admin/bots/{name}/config",
-             {.doc = {.summary = "Replace a bot's config; live with the next build",
+             {.doc = {.summary = "Replace a bot's config; live with the next build" + std::string(guarded),
                       .tag = "bots",
                       .request_body = schema::describe<ConfigBody>(),
-                      .parameters = {if_match_parameter()},
                       .responses = {{200, object_schema({{"message", {{"type", "string"}}}})}, {412, {}}}}},
              [&admin](http::Request& request) { return put_config(admin, request); });
 }

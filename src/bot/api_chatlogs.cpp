@@ -84,7 +84,10 @@ state::SearchQuery read_search(const http::Request& request) {
   search.before = query.find_text("before");
   search.limit = static_cast<std::size_t>(query.integer("limit", 50, {.at_least = 1, .at_most = most_items}));
   issues.throw_if_any();
-  if (search.text && search.text->empty()) search.text.reset();
+  // A form sends what was left empty too.
+  for (auto* filter : {&search.text, &search.intent, &search.channel, &search.before}) {
+    if (*filter && (*filter)->empty()) filter->reset();
+  }
   return search;
 }
 

@@ -140,16 +140,14 @@ void add_kind(http::Router& router, AdminStore& admin, Kind kind, const std::str
              {.doc = {.summary = "Read an " + name, .tag = tag, .responses = {{200, shown}, {404, {}}}}},
              [&admin, kind](http::Request& request) { return get(admin, kind, request); });
   router.add(http::Method::put, path + "/{id}",
-             {.doc = {.summary = "Replace an " + name,
+             {.doc = {.summary = "Replace an " + name + std::string(guarded),
                       .tag = tag,
                       .request_body = body,
-                      .parameters = {if_match_parameter()},
                       .responses = {{200, status_schema()}, {404, {}}, {412, {}}}}},
              [&admin, kind](http::Request& request) { return put(admin, kind, request); });
   router.add(http::Method::delete_, path + "/{id}",
-             {.doc = {.summary = "Delete an " + name,
+             {.doc = {.summary = "Delete an " + name + std::string(guarded),
                       .tag = tag,
-                      .parameters = {if_match_parameter()},
                       .responses = {{200, status_schema()}, {404, {}}, {412, {}}}}},
              [&admin, kind](http::Request& request) { return remove(admin, kind, request); });
 }

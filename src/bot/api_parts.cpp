@@ -70,14 +70,6 @@ json::object query_parameter(std::string_view name, json::object schema, std::st
   return out;
 }
 
-json::object if_match_parameter() {
-  return {{"name", "If-Match"},
-          {"in", "header"},
-          {"required", false},
-          {"description", "An ETag of the document: without it the last write wins."},
-          {"schema", {{"type", "string"}}}};
-}
-
 json::object integer_path_parameter(std::string_view name) {
   return {{"name", json::string_view(name.data(), name.size())}, {"in", "path"}, {"required", true}, {"schema", {{"type", "integer"}}}};
 }

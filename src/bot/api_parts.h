@@ -34,7 +34,9 @@ void audit(const http::Request& request, std::string_view what, std::string_view
 // Pieces of the OpenAPI document.
 [[nodiscard]] json::object status_schema();
 [[nodiscard]] json::object query_parameter(std::string_view name, json::object schema, std::string_view description = {});
-[[nodiscard]] json::object if_match_parameter();
+/// Said of a route instead of declared as a parameter: no made-up tag can be a right one, and tools that try the document
+/// would have to be answered 412.
+inline constexpr std::string_view guarded = " (If-Match with the ETag guards against lost updates: 412)";
 [[nodiscard]] json::object integer_path_parameter(std::string_view name);
 [[nodiscard]] json::object array_schema(json::object items);
 [[nodiscard]] json::object object_schema(std::initializer_list<std::pair<std::string_view, json::object>> properties);

@@ -531,6 +531,8 @@ TEST_P(BotApi, SearchesAndExportsTurns) {
   const auto second = call(Method::get, "/admin/chatlog-search?limit=1&before=" + std::string(as_view(first.at("next").as_string()))).json();
   EXPECT_EQ(second.at("items").at(0).at("thread_id"), "a");
   EXPECT_EQ(call(Method::get, "/admin/chatlog-search?min_confidence=x").status, 422U);
+  EXPECT_EQ(call(Method::get, "/admin/chatlog-search?before=x").status, 422U);
+  EXPECT_EQ(call(Method::get, "/admin/chatlog-search?q=&intent=&channel=&before=").json().at("items").as_array().size(), 2U);
   const auto exported = call(Method::get, "/admin/chatlog-export?intent=greet");
   EXPECT_EQ(exported.headers.get("Content-Type"), "application/x-ndjson");
   EXPECT_EQ(std::count(exported.body.begin(), exported.body.end(), '\n'), 1);

@@ -104,10 +104,9 @@ void add_train_routes(http::Router& router, Store& store, AdminStore& admin, Bui
              [&admin](http::Request& request) { return get_data(admin, request); });
   router.add(http::Method::post, "/admin/train/{intent_id}/data",
              {.body_limit = import_limit,
-              .doc = {.summary = "Replace an intent's training data",
+              .doc = {.summary = "Replace an intent's training data" + std::string(guarded),
                       .tag = "train",
                       .request_body = examples,
-                      .parameters = {if_match_parameter()},
                       .responses = {{200, status_schema()}, {404, {}}, {412, {}}}}},
              [&admin](http::Request& request) { return post_data(admin, request); });
   router.add(http::Method::post, "/admin/train/build_models",
