@@ -5,6 +5,7 @@ Started as `graph.py PORT LOG`; prints `ready PORT`. Every message it takes is o
 metadata, kind, and how it was answered. Behaviour is set by POST /control with a JSON object:
   {"script": [answer, ...]}    answers for the next messages, in turn
   {"by_recipient": {id: [answer, ...]}}
+  {"lose_every": n}            every n-th message is taken and its answer lost
   {"default": answer}          for all others
 An answer is "ok", {"status": 400, "code": 4, "subcode": 0, "headers": {...}}, {"slow": seconds}, {"reset": true},
 {"lose": true} (takes the message, then closes the connection without an answer), {"status": 500, "body": "..."}.
@@ -25,6 +26,7 @@ class State:
         self.log = open(log_path, "a", buffering=1)
         self.number = 0
         self.script, self.by_recipient, self.default = [], {}, "ok"
+        self.lose_every, self.taken = 0, 0
 
     def next_answer(self, recipient):
         with self.lock:
@@ -32,6 +34,9 @@ class State:
                 return self.by_recipient[recipient].pop(0)
             if self.script:
                 return self.script.pop(0)
+            self.taken += 1
+            if self.lose_every and self.taken % self.lose_every == 0:
+                return {"lose": True}
             return self.default
 
     def write(self, entry):
@@ -81,7 +86,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, {})
         body = json.loads(raw or b"{}")
         query = dict(urllib.parse.parse_qsl(url.query))
-        recipient = body.get("recipient", {}).get("id", "")
+        recipient = body.get("recipient", {}).get("id") or body.get("recipient", {}).get("user_ref", "")
         message = body.get("message", {})
         entry = {"time": time.time(), "path": url.path, "recipient": recipient, "kind": "action" if "sender_action" in body else "message",
                  "action": body.get("sender_action"), "text": message.get("text"), "metadata": message.get("metadata"), "message": message,

@@ -91,15 +91,25 @@ class Graph:
         self.process = subprocess.Popen([sys.executable, str(pathlib.Path(__file__).with_name("graph.py")), "0", str(self.log)], stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline().split()[1])
         self.url = f"http://127.0.0.1:{self.port}"
+        self._seen, self._offset = [], 0
 
     def control(self, **orders):
         request(f"{self.url}/control", "POST", orders)
 
     def entries(self, kind="message"):
+        self._read()
+        return [entry for entry in self._seen if kind is None or entry["kind"] == kind]
+
+    def _read(self):
+        """What was logged since the last look; a line that is being written waits for the next."""
         if not self.log.exists():
-            return []
-        with open(self.log) as lines:
-            return [entry for entry in map(json.loads, lines) if kind is None or entry["kind"] == kind]
+            return
+        with open(self.log, "rb") as log:
+            log.seek(self._offset)
+            data = log.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        self._seen += map(json.loads, whole.splitlines())
 
     def texts(self, recipient):
         """What a person has received: messages that were answered with ok."""
@@ -113,7 +123,7 @@ class Graph:
 class Loquat:
     """The binary, serving."""
 
-    def __init__(self, folder, *targets, graph=None, database=None, binary=None, port=0, ready=True, env=None, arguments=(), data_dir=None):
+    def __init__(self, folder, *targets, graph=None, database=None, binary=None, port=0, ready=True, env=None, arguments=(), data_dir=None, start=True):
         self.folder = pathlib.Path(folder)
         self.binary, self.targets, self.arguments = binary or BINARY, targets, arguments
         self.env = {"PATH": os.environ["PATH"], "HOST": "127.0.0.1", "DATA_DIR": str(data_dir or self.folder / "data"), "LOG_FORMAT": "json"}
@@ -126,7 +136,8 @@ class Loquat:
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = None
         self.lines = []
-        self.start(ready)
+        if start:
+            self.start(ready)
 
     def start(self, ready=True):
         env = self.env | {"PORT": str(self.port)}
@@ -209,6 +220,22 @@ class Loquat:
                 self.process.wait()
                 raise AssertionError("did not stop in time")
         return self.process.returncode
+
+
+FALLBACK, WELCOME = "Default Fallback intent", "Welcome message"  # the names of the first start: an import replaces them
+
+
+def intent(intent_id, answer, name=None, phrases=(), **members):
+    """An intent in the export format."""
+    return {"name": name or intent_id, "userDefined": True, "intentId": intent_id, "apiTrigger": False, "apiDetails": None, "speechResponse": answer,
+            "parameters": [], "labeledSentences": [], "trainingData": [{"text": phrase, "entities": []} for phrase in phrases]} | members
+
+
+def write_bot(path, *intents, entities=()):
+    """A bot's file: these intents and a fallback that is always the same."""
+    known = [intent("fallback", "I do not know", FALLBACK)] if all(i["intentId"] != "fallback" for i in intents) else []
+    pathlib.Path(path).write_text(json.dumps({"intents": known + list(intents), "entities": list(entities)}))
+    return str(path)
 
 
 class Postgres:
