@@ -15,8 +15,10 @@
 #include "integrations/api.h"
 #include "integrations/http_store.h"
 #include "integrations/memory_store.h"
+#include "integrations/mongo_store.h"
 #include "integrations/schema.h"
 #include "integrations/sql_store.h"
+#include "testing/mongo.h"
 #include "testing/postgres.h"
 #include "testing/temporary.h"
 
@@ -40,7 +42,7 @@ class TestLoop {
 /// One empty store of each adapter, for the tests.
 class TestStores {
  public:
-  [[nodiscard]] static std::vector<std::string> kinds() { return {"memory", "sqlite", "postgres", "http"}; }
+  [[nodiscard]] static std::vector<std::string> kinds() { return {"memory", "sqlite", "postgres", "http", "mongo"}; }
 
   ~TestStores() {
     if (client_) client_->close();
@@ -61,6 +63,13 @@ class TestStores {
       store_ = std::make_unique<MemoryStore>();
       return {};
     }
+    if (kind == "mongo") {
+      const auto uri = loquat::testing::make_mongo_uri();
+      if (!uri) return "no Java and Maven on this machine: the MongoDB store is not tested";
+      mongo_ = std::make_unique<db::MongoPool>(db::MongoSettings{.uri = *uri});
+      store_ = std::make_unique<MongoStore>(*mongo_, make_keys());
+      return {};
+    }
     if (kind == "postgres") {
       const auto made = loquat::testing::make_postgres_url();
       if (!made) return "no PostgreSQL on this machine: the PostgreSQL store is not tested";
@@ -79,11 +88,14 @@ class TestStores {
   }
 
  private:
+  static std::shared_ptr<const crypto::Keyring> make_keys() {
+    return std::make_shared<const crypto::Keyring>("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+  }
+
   std::unique_ptr<Store> open_sql(const std::string& url) {
-    constexpr std::string_view key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     database_ = db::Database::open({.url = url});
     db::migrate(*database_, migrations());
-    return std::make_unique<SqlStore>(*database_, std::make_shared<const crypto::Keyring>(key));
+    return std::make_unique<SqlStore>(*database_, make_keys());
   }
 
   /// Another process with the store, and a store that asks it.
@@ -105,6 +117,7 @@ class TestStores {
   loquat::testing::TemporaryDirectory directory_;
   TestLoop loop_;
   std::unique_ptr<db::Database> database_;
+  std::unique_ptr<db::MongoPool> mongo_;
   std::unique_ptr<Store> behind_;
   std::unique_ptr<Store> store_;
   http::Router router_;

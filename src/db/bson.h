@@ -1,0 +1,74 @@
+#pragma once
+
+#include <bson/bson.h>
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/clock.h"
+#include "core/json.h"
+
+/// BSON documents and their way to and from JSON. For db/ and the mongo stores only.
+namespace loquat::db {
+
+/// A document of our own. Members are added in order: Bson().add("id", id).add("version", 1).
+class Bson {
+ public:
+  Bson();
+  explicit Bson(const bson_t* copied);
+  ~Bson();
+  Bson(const Bson& other);
+  Bson(Bson&& other) noexcept;
+  Bson& operator=(const Bson&) = delete;
+  Bson& operator=(Bson&& other) noexcept;
+
+  Bson& add(std::string_view name, std::string_view text);
+  Bson& add(std::string_view name, const char* text) { return add(name, std::string_view(text)); }
+  Bson& add(std::string_view name, const std::string& text) { return add(name, std::string_view(text)); }
+  Bson& add(std::string_view name, std::same_as<bool> auto value) { return add_bool(name, value); }
+  Bson& add(std::string_view name, std::integral auto value)
+    requires(!std::same_as<decltype(value), bool>)
+  {
+    return add_integer(name, static_cast<std::int64_t>(value));
+  }
+  /// A BSON Date: milliseconds.
+  Bson& add(std::string_view name, Time time);
+  /// Throws Error(invalid) for what BSON cannot hold: member names with U+0000.
+  Bson& add(std::string_view name, const json::value& value);
+  Bson& add(std::string_view name, const json::object& value);
+  Bson& add(std::string_view name, const Bson& document);
+  Bson& add(std::string_view name, std::span<const Bson> documents);
+  Bson& add_null(std::string_view name);
+  Bson& add_object_id(std::string_view name);  ///< a new one
+  /// The value under `from` of another document, of whatever type; null when there is none.
+  Bson& add_same(std::string_view name, const Bson& other, std::string_view from);
+
+  [[nodiscard]] const bson_t* get() const noexcept { return document_; }
+  [[nodiscard]] bool has(std::string_view name) const;
+  // Of a missing member, or one of another type: empty.
+  [[nodiscard]] std::optional<std::string> find_text(std::string_view name) const;
+  [[nodiscard]] std::optional<std::int64_t> find_integer(std::string_view name) const;  ///< int32, int64, whole doubles
+  [[nodiscard]] std::optional<bool> find_boolean(std::string_view name) const;
+  /// A Date, or ISO text.
+  [[nodiscard]] std::optional<Time> find_time(std::string_view name) const;
+  /// Null when it is missing.
+  [[nodiscard]] json::value value(std::string_view name) const;
+  [[nodiscard]] std::optional<Bson> find_document(std::string_view name) const;
+  /// The member as text: for messages.
+  [[nodiscard]] std::string describe(std::string_view name) const;
+  [[nodiscard]] json::object to_json() const;
+
+ private:
+  Bson& add_bool(std::string_view name, bool value);
+  Bson& add_integer(std::string_view name, std::int64_t value);
+  bson_t* document_;
+};
+
+/// Dates become ISO 8601, object ids hex digits, what JSON has no word for null.
+[[nodiscard]] json::value to_json_value(const bson_iter_t& place);
+
+}  // namespace loquat::db

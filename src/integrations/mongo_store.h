@@ -1,0 +1,38 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "core/crypto.h"
+#include "db/mongo.h"
+#include "integrations/store.h"
+
+namespace loquat::integrations {
+
+/// Integrations in MongoDB's collection `integrations`. Documents of the old store, which have no version, are read as they are and get
+/// one with their first change.
+class MongoStore final : public Store {
+ public:
+  /// `pool` must outlive the store.
+  MongoStore(db::MongoPool& pool, std::shared_ptr<const crypto::Keyring> keyring);
+
+  asio::awaitable<std::vector<Integration>> list() override;
+  asio::awaitable<std::optional<Integration>> find(std::string_view id) override;
+  asio::awaitable<Integration> create(Integration integration) override;
+  asio::awaitable<Integration> update(std::string_view id, std::function<void(Integration&)> change,
+                                      std::optional<std::int64_t> if_version) override;
+  asio::awaitable<void> remove(std::string_view id, std::optional<std::int64_t> if_version) override;
+  asio::awaitable<std::vector<std::string>> ensure_defaults() override;
+  asio::awaitable<void> ping() override;
+
+ private:
+  db::MongoPool& pool_;
+  std::shared_ptr<const crypto::Keyring> keyring_;
+  std::shared_ptr<std::atomic<bool>> indexed_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+/// Seals every secret with the first key; returns how many integrations it changed. Blocking.
+std::size_t rotate_secrets(db::MongoPool& pool, const crypto::Keyring& keyring);
+
+
+}  // namespace loquat::integrations
