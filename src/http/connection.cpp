@@ -84,12 +84,13 @@ asio::awaitable<void> Connection::run(std::shared_ptr<Connection> self) {
     }
     c.account(c.response_.status);
   } while (!c.error_ && c.keep_alive_);
-  if (c.must_linger_ && !c.error_) co_await c.linger();
+  if (!c.error_ && c.has_unread()) co_await c.linger();
   c.close();
 }
 
 void Connection::begin() {
   reader_.start(request_);
+  response_ = {};
   route_ = nullptr;
   is_refused_ = is_timed_out_ = wants_continue_ = has_head_ = waited_for_body_ = false;
   out_.clear();
@@ -342,6 +343,12 @@ asio::awaitable<void> Connection::write_stream() {
   // The status is out already: that the body is not whole shows by the missing end.
   keep_alive_ = false;
   if (!error_) (void)make_error(failure, request_.request_id);
+}
+
+/// Closing while something is unread resets the connection, which may destroy the answer on its way.
+bool Connection::has_unread() {
+  boost::system::error_code ignored;
+  return must_linger_ || reader_.has_bytes() || socket_.available(ignored) > 0;
 }
 
 asio::awaitable<void> Connection::linger() {

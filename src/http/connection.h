@@ -50,6 +50,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] bool write_now(std::string_view& rest);
   [[nodiscard]] asio::awaitable<void> write_rest(std::string_view rest);
   [[nodiscard]] asio::awaitable<void> write_stream();
+  [[nodiscard]] bool has_unread();
   [[nodiscard]] asio::awaitable<void> linger();
   void account(unsigned status);
 

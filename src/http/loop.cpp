@@ -36,22 +36,23 @@ milliseconds sweep_interval(const ServerSettings& settings) {
 }
 
 /// Says 503 and waits a moment for the client to have read it.
-asio::awaitable<void> refuse_connection(tcp::socket socket, std::shared_ptr<Shared> state) {
+asio::awaitable<void> refuse_connection(std::shared_ptr<tcp::socket> socket, std::shared_ptr<Shared> state) {
   constexpr std::string_view answer =
       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 32\r\nRetry-After: 1\r\n"
       "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{\"detail\":\"Service Unavailable\"}";
   boost::system::error_code error;
-  socket.write_some(asio::buffer(answer), error);
-  socket.shutdown(tcp::socket::shutdown_send, error);
-  asio::steady_timer timer(socket.get_executor(), std::chrono::seconds(1));
-  timer.async_wait([&socket](boost::system::error_code cancelled) {
+  socket->write_some(asio::buffer(answer), error);
+  socket->shutdown(tcp::socket::shutdown_send, error);
+  asio::steady_timer timer(socket->get_executor(), std::chrono::seconds(1));
+  // Shares the socket: an expiry that is queued already runs even when this coroutine has ended.
+  timer.async_wait([socket](boost::system::error_code cancelled) {
     boost::system::error_code ignored;
-    if (!cancelled) socket.cancel(ignored);
+    if (!cancelled) socket->close(ignored);
   });
   std::array<char, 1024> waste{};
   error = {};
-  while (!error && timer.expiry() > Clock::now()) {
-    (void)co_await socket.async_read_some(asio::buffer(waste), asio::redirect_error(asio::use_awaitable, error));
+  while (!error && socket->is_open()) {
+    (void)co_await socket->async_read_some(asio::buffer(waste), asio::redirect_error(asio::use_awaitable, error));
   }
   state->refusing.fetch_sub(1, std::memory_order_relaxed);
 }
@@ -128,7 +129,7 @@ bool Loop::admit(tcp::socket& socket, bool is_admin, const std::shared_ptr<Loop>
   if (state->connections.load(std::memory_order_relaxed) >= state->settings.max_connections) {
     if (state->refusing.load(std::memory_order_relaxed) >= most_refusals) return false;
     state->refusing.fetch_add(1, std::memory_order_relaxed);
-    asio::co_spawn(context, refuse_connection(std::move(socket), state), log_escaped);
+    asio::co_spawn(context, refuse_connection(std::make_shared<tcp::socket>(std::move(socket)), state), log_escaped);
     return false;
   }
   const auto endpoint = socket.remote_endpoint(error);

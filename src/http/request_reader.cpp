@@ -128,6 +128,11 @@ struct RequestReader::Impl {
 
   std::string_view bytes() const { return {static_cast<const char*>(buffer.cdata().data()), buffer.size()}; }
 
+  Step refuse(std::string_view what) {
+    fault = {400, what};
+    return Step::bad;
+  }
+
   Step read_head() {
     // Some clients send an empty line behind a body (RFC 9112, 2.2).
     while (bytes().starts_with("\r\n")) {
@@ -139,10 +144,11 @@ struct RequestReader::Impl {
     if (end == std::string_view::npos) {
       scanned = all.size();
       if (all.size() >= max_head) return Step::head_too_large;
+      // TLS on a plain port would wait for the deadline.
+      if (!all.empty() && static_cast<unsigned char>(all.front()) < ' ' && all.front() != '\r') return refuse("Malformed request line");
       // A head with bare line feeds would never end.
       if (all.find("\n\n") == std::string_view::npos && all.find("\n\r\n") == std::string_view::npos) return Step::need_more;
-      fault = {400, "Lines of the head must end in CR LF"};
-      return Step::bad;
+      return refuse("Lines of the head must end in CR LF");
     }
     const auto head = all.substr(0, end + 4);
     if (head.size() > max_head) return Step::head_too_large;
@@ -157,10 +163,7 @@ struct RequestReader::Impl {
     Code error;
     parser.emplace(*request);
     const std::size_t used = parser->put({head.data(), head.size()}, error);
-    if (error || !parser->is_header_done()) {
-      fault = {400, "Bad Request"};
-      return Step::bad;
-    }
+    if (error || !parser->is_header_done()) return refuse("Bad Request");
     buffer.consume(used);
     scanned = 0;
     split_target(*request);
@@ -179,13 +182,9 @@ struct RequestReader::Impl {
       if (parser->is_over_limit) return Step::body_too_large;
       if (error == beast::http::error::need_more) {
         if (buffer.size() < chunk_head_limit) return Step::need_more;
-        fault = {400, "A chunk's head is too long"};
-        return Step::bad;
+        return refuse("A chunk's head is too long");
       }
-      if (error) {
-        fault = {400, "Malformed body"};
-        return Step::bad;
-      }
+      if (error) return refuse("Malformed body");
     }
     state = State::done;
     return Step::done;
