@@ -61,13 +61,13 @@ http::Doc make_doc(std::string summary, std::string tag, json::object answer) {
   http::Doc doc;
   doc.summary = std::move(summary);
   doc.tag = std::move(tag);
-  doc.request_body = schema::describe<ChatBody>();
+  doc.request_body = describe_chat_body();
   doc.parameters = {json::object{{"name", "Idempotency-Key"},
                                  {"in", "header"},
                                  {"required", false},
                                  {"description", "Names the message: sent again with the same key it gets the same answer"},
                                  {"schema", json::object{{"type", "string"}, {"maxLength", 255}}}}};
-  doc.responses = {{200, std::move(answer)}, {400, error_schema()}, {422, error_schema()}, {429, error_schema()}, {503, error_schema()}};
+  doc.responses = {{200, std::move(answer)}, {400, error_schema()}, {413, error_schema()}, {422, error_schema()}, {429, error_schema()}, {503, error_schema()}};
   return doc;
 }
 

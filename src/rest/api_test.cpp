@@ -122,6 +122,17 @@ TEST_F(RestTest, wrong_bodies) {
   EXPECT_EQ(talk("{\"thread_id\":\"t\xff\",\"text\":\"\",\"context\":{}}").status, 400U);
 }
 
+TEST_F(RestTest, context_has_limits) {
+  const auto nested = [](std::size_t levels) { return std::string(levels, '[') + std::string(levels, ']'); };
+  EXPECT_EQ(talk(body("hi", R"({"a":)" + nested(99) + "}")).status, 200U);
+  EXPECT_EQ(talk(body("hi", R"({"a":)" + nested(100) + "}")).status, 422U);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(talk(body("hi", R"({"big)" + std::to_string(i) + R"(":")" + std::string(100'000, 'x') + "\"}")).status, 200U);
+  }
+  EXPECT_EQ(talk(body("hi", R"({"more":")" + std::string(100'000, 'x') + "\"}")).status, 413U);
+  EXPECT_EQ(talk(body("hi")).status, 200U);
+}
+
 TEST_F(RestTest, the_same_key_the_same_answer) {
   http::Headers headers;
   headers.add("idempotency-key", "k1");

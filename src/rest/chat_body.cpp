@@ -14,6 +14,8 @@ constexpr std::string_view channel = "rest";
 constexpr std::size_t longest_thread_id = 800;  // bytes: it stands in the keys of indexes
 constexpr std::size_t longest_text = 65'536;
 constexpr std::size_t longest_key = 255;
+/// So that a state, which holds the context two levels deeper, can still be read by every service.
+constexpr std::size_t deepest_context = 100;
 /// What only a channel says of its messages.
 constexpr std::array<std::string_view, 4> channel_keys{"channel", "page_id", "timestamp", "is_postback"};
 
@@ -27,6 +29,15 @@ void check_length(std::string_view name, const std::string& value, std::size_t m
 
 bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 
+bool is_deeper(const json::value& value, std::size_t levels) noexcept {
+  if (!value.is_structured()) return false;
+  if (levels == 0) return true;
+  if (const auto* object = value.if_object()) {
+    return std::ranges::any_of(*object, [&](const auto& member) { return is_deeper(member.value(), levels - 1); });
+  }
+  return std::ranges::any_of(value.get_array(), [&](const auto& item) { return is_deeper(item, levels - 1); });
+}
+
 std::optional<MessageId> read_key(const http::Request& request, const std::string& thread_id) {
   const auto key = text::trim_ascii(request.headers.get("Idempotency-Key"));
   if (key.empty()) return std::nullopt;
@@ -38,6 +49,16 @@ std::optional<MessageId> read_key(const http::Request& request, const std::strin
 
 }  // namespace
 
+json::object describe_chat_body() {
+  auto schema = schema::describe<ChatBody>();
+  auto& properties = schema["properties"].as_object();
+  auto& thread = properties["thread_id"].as_object();
+  thread["maxLength"] = longest_thread_id / 4;  // of whatever characters
+  thread["pattern"] = "^[^\\u0000-\\u001f\\u007f]+$";
+  properties["text"].as_object()["maxLength"] = longest_text;
+  return schema;
+}
+
 chat::UserMessage read_message(const http::Request& request) {
   const auto value = schema::parse_body(request.body, request.headers.get("Content-Type"));
   schema::Issues issues;
@@ -48,6 +69,9 @@ chat::UserMessage read_message(const http::Request& request) {
   if (text::length(body.text) > longest_text) check_length("text", body.text, longest_text, issues);
   if (std::ranges::any_of(body.thread_id, is_control)) {
     issues.add(schema::value_error(json::array{"body", "thread_id"}, "control characters are not allowed", to_value(body.thread_id)));
+  }
+  if (const auto* context = find_member(value, "context"); context != nullptr && is_deeper(*context, deepest_context)) {
+    issues.add(schema::value_error(json::array{"body", "context"}, "nested too deeply", nullptr));
   }
   issues.throw_if_any();
   chat::UserMessage message;

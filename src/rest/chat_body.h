@@ -24,6 +24,9 @@ constexpr auto required_members(const ChatBody*) {
 }
 constexpr auto min_lengths(const ChatBody*) { return std::array{schema::MinLength{"thread_id", 1}}; }
 
+/// The body's schema for the OpenAPI document.
+[[nodiscard]] json::object describe_chat_body();
+
 /// The message of a request. Throws Error(invalid) with the issues. Context members that only channels may set are dropped.
 /// The header `Idempotency-Key` names the message.
 [[nodiscard]] chat::UserMessage read_message(const http::Request& request);

@@ -11,6 +11,30 @@ namespace {
 /// Others' turns in the same conversation, in another process, may be faster this often.
 constexpr int most_attempts = 10;
 
+/// A conversation's context is stored anew with every turn; what anybody may add to it must end somewhere.
+constexpr std::size_t largest_context = 256 * 1024;
+
+/// Roughly the bytes of a value.
+std::size_t size_of(const json::value& value) noexcept {
+  constexpr std::size_t node = 8;
+  std::size_t size = node;
+  if (const auto* object = value.if_object()) {
+    for (const auto& [key, member] : *object) size += key.size() + size_of(member);
+  } else if (const auto* array = value.if_array()) {
+    for (const auto& item : *array) size += size_of(item);
+  } else if (const auto* text = value.if_string()) {
+    size += text->size();
+  }
+  return size;
+}
+
+void check_context(const std::optional<state::State>& previous, const chat::UserMessage& message) {
+  if (message.context.empty()) return;
+  std::size_t size = previous ? size_of(previous->context) : 0;
+  for (const auto& [key, value] : message.context) size += key.size() + size_of(value);
+  if (size > largest_context) throw Error(Code::too_large, "The conversation's context is too large");
+}
+
 }  // namespace
 
 Conversations::Conversations(state::Store& states, const dialogue::Manager& manager, ConversationLocks::Settings settings)
@@ -25,6 +49,7 @@ asio::awaitable<state::State> Conversations::talk(chat::UserMessage message) {
   dialogue::Manager::CallMemory memory;
   for (int attempt = 0; attempt < most_attempts; ++attempt) {
     auto previous = co_await states_.find_latest(message.conversation);
+    check_context(previous, message);
     const std::int64_t version = previous ? previous->version : 0;
     auto state = co_await manager_.decide(std::move(previous), message, &memory);
     std::optional<state::Store::Appended> appended;

@@ -19,7 +19,8 @@ class Conversations {
       : Conversations(states, manager, ConversationLocks::Settings()) {}
 
   /// The stored state of this turn. A message id that is known already gives the state of that time; nothing is decided or stored.
-  /// Throws Error(unavailable) when a database is away, no bot is loaded yet, or others are always faster.
+  /// Throws Error(unavailable) when a database is away, no bot is loaded yet, or others are always faster;
+  /// Error(too_large) when the context grows beyond 256 KiB.
   [[nodiscard]] asio::awaitable<state::State> talk(chat::UserMessage message);
 
  private:
