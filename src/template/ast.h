@@ -46,6 +46,10 @@ struct CallArgs {
   std::span<KeywordExpr> keywords{};
   Expr* more_positional = nullptr;  ///< *args
   Expr* more_keywords = nullptr;    ///< **kwargs
+
+  [[nodiscard]] bool is_empty() const noexcept {
+    return positional.empty() && keywords.empty() && more_positional == nullptr && more_keywords == nullptr;
+  }
 };
 
 enum class Compare : std::uint8_t { eq, ne, lt, le, gt, ge, in, not_in };

@@ -264,6 +264,7 @@ namespace {
 
 struct Bounds {
   std::int64_t start;
+  std::int64_t stop;
   std::int64_t step;
   std::int64_t count;
 };
@@ -299,7 +300,7 @@ struct Bounds {
   const std::int64_t from = clamp(slice_part(start), by > 0 ? lowest : highest);
   const std::int64_t to = clamp(slice_part(stop), by > 0 ? highest : lowest);
   const std::int64_t span = by > 0 ? to - from : from - to;
-  return {from, by, span <= 0 ? 0 : (span - 1) / (by > 0 ? by : -by) + 1};
+  return {from, to, by, span <= 0 ? 0 : (span - 1) / (by > 0 ? by : -by) + 1};
 }
 
 [[nodiscard]] Value slice_text(Runtime& rt, const Str& text, const Bounds& bounds) {
@@ -332,7 +333,7 @@ Value get_slice(Runtime& rt, const Value& object, const Value& start, const Valu
     const Range& range = *object.range;
     const std::int64_t first = range.start + bounds.start * range.step;
     const std::int64_t by = range.step * bounds.step;
-    return rt.make_range(first, first + bounds.count * by, by);
+    return rt.make_range(first, range.start + bounds.stop * range.step, by);
   }
   List* out = rt.make_list();
   const Vec<Value>& items = items_of(rt, *object.list);

@@ -184,6 +184,9 @@ Value Runtime::eval_call(const Expr& expr, const Value* caller) {
     charge(1);
     const Value object = eval(*callee.a);
     const Native native = callee.methods != nullptr ? callee.methods->find(object.kind) : nullptr;
+    if (native != nullptr && caller == nullptr && expr.args->is_empty()) {
+      return native(*this, object, Args{});
+    }
     if (native != nullptr) {
       const CallArguments args(*this, *expr.args, caller);
       return native(*this, object, args.get());
@@ -207,7 +210,7 @@ Value Runtime::call(const Value& callee, const Args& args) {
         return callee.joiner->separator;
       }
       callee.joiner->used = true;
-      return keep("");
+      return keep("", Str::author);
     }
     case Kind::loop: return call_loop(*this, *callee.loop, args);
     case Kind::undefined:
@@ -228,20 +231,21 @@ Value Runtime::eval_filter(const Expr& expr, const Value* input) {
   } else {
     value = eval(*expr.a);
   }
+  return apply(expr, value);
+}
+
+/// Calls the filter or test of a node.
+Value Runtime::apply(const Expr& expr, const Value& value) {
+  if (expr.native != nullptr && expr.args->is_empty()) {
+    return expr.native(*this, value, Args{});
+  }
   const CallArguments args(*this, *expr.args, nullptr);
   if (expr.native == nullptr) {
-    fail("No filter named '" + std::string(expr.name->view()) + "' found.");
+    fail("No " + std::string(expr.kind == Op::filter ? "filter" : "test") + " named '" + std::string(expr.name->view()) + "' found.");
   }
   return expr.native(*this, value, args.get());
 }
 
-Value Runtime::eval_test(const Expr& expr) {
-  const Value value = eval(*expr.a);
-  const CallArguments args(*this, *expr.args, nullptr);
-  if (expr.native == nullptr) {
-    fail("No test named '" + std::string(expr.name->view()) + "' found.");
-  }
-  return expr.native(*this, value, args.get());
-}
+Value Runtime::eval_test(const Expr& expr) { return apply(expr, eval(*expr.a)); }
 
 }  // namespace loquat::tmpl

@@ -80,7 +80,9 @@ void Runtime::exec_loop(const ForNode& node, const Value& iterable, std::int64_t
       self.loop = loop;
       scope_->slots[node.loop_slot] = self;
     }
-    enter(node.frame, scope_);
+    if (!node.frame.loads.empty()) {
+      enter(node.frame, scope_);
+    }
     exec(node.body);
   }
   if (node.has_else && loop->index0 < 0) {

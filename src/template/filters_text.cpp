@@ -8,18 +8,26 @@ namespace loquat::tmpl {
 
 namespace {
 
-[[nodiscard]] Value call_method(Runtime& rt, const Value& value, std::string_view name, const Args& args) {
-  return find_methods(name)->string(rt, soft_str(rt, value), args);
-}
+[[nodiscard]] Native string_method(std::string_view name) { return find_methods(name)->string; }
 
-Value upper(Runtime& rt, const Value& value, const Args& args) { return call_method(rt, value, "upper", args); }
-Value lower(Runtime& rt, const Value& value, const Args& args) { return call_method(rt, value, "lower", args); }
-Value capitalize(Runtime& rt, const Value& value, const Args& args) { return call_method(rt, value, "capitalize", args); }
+Value upper(Runtime& rt, const Value& value, const Args& args) {
+  static const Native native = string_method("upper");
+  return native(rt, soft_str(rt, value), args);
+}
+Value lower(Runtime& rt, const Value& value, const Args& args) {
+  static const Native native = string_method("lower");
+  return native(rt, soft_str(rt, value), args);
+}
+Value capitalize(Runtime& rt, const Value& value, const Args& args) {
+  static const Native native = string_method("capitalize");
+  return native(rt, soft_str(rt, value), args);
+}
 
 Value center(Runtime& rt, const Value& value, const Args& args) {
   const auto [width] = bind<1>("center", args, {"width"});
   const Value columns = width != nullptr ? *width : Value::of(std::int64_t{80});
-  return call_method(rt, value, "center", {.positional = {&columns, 1}});
+  static const Native native = string_method("center");
+  return native(rt, soft_str(rt, value), {.positional = {&columns, 1}});
 }
 
 [[nodiscard]] bool starts_word(char32_t c) noexcept {
@@ -74,6 +82,7 @@ Value format(Runtime& rt, const Value& value, const Args& args) {
     return percent_format(rt, text, Value(dict));
   }
   List* list = rt.make_list();
+  list->items.reserve(rt.memory, args.positional.size());
   for (const Value& item : args.positional) {
     list->items.push(rt.memory, item);
   }

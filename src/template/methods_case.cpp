@@ -51,6 +51,21 @@ Value mapped(Runtime& rt, const Value& self, const Args& args) {
   return rt.str(map(self.text()), markup_of(self));
 }
 
+/// to_upper and to_lower of ASCII without a detour.
+template <std::string (*map)(std::string_view), char first, char last>
+Value shifted(Runtime& rt, const Value& self, const Args& args) {
+  const std::string_view text = self.text();
+  if (!is_ascii(text) || args.count() != 0) {
+    return mapped<map>(rt, self, args);
+  }
+  rt.charge_bytes(text.size());
+  char* out = rt.memory.allocate(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    out[i] = text[i] >= first && text[i] <= last ? static_cast<char>(text[i] ^ 0x20) : text[i];
+  }
+  return rt.keep({out, text.size()}, markup_of(self));
+}
+
 /// True when there are characters and all of them are of the kind.
 template <bool (*kind)(char32_t) noexcept, bool empty = false>
 Value all_are(Runtime& rt, const Value& self, const Args& args) {
@@ -179,8 +194,8 @@ Value expandtabs(Runtime& rt, const Value& self, const Args& args) {
 }
 
 constexpr std::array<NamedNative, 23> table{{
-    {"upper", mapped<to_upper>},
-    {"lower", mapped<to_lower>},
+    {"upper", shifted<to_upper, 'a', 'z'>},
+    {"lower", shifted<to_lower, 'A', 'Z'>},
     {"casefold", mapped<to_folded>},
     {"capitalize", mapped<capitalized>},
     {"title", mapped<titled>},

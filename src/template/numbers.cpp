@@ -218,9 +218,10 @@ namespace {
   if (digits < -308) {
     return std::copysign(0.0, value);
   }
-  std::array<char, 1100> text{};
+  char text[700];  // NOLINT(cppcoreguidelines-pro-type-member-init): written by to_chars
+  const char* end = nullptr;
   if (digits >= 0) {
-    std::snprintf(text.data(), text.size(), "%.*f", static_cast<int>(digits), value);
+    end = std::to_chars(text, text + sizeof text, value, std::chars_format::fixed, static_cast<int>(digits)).ptr;
   } else {
     const double whole = std::fabs(value);
     const int integer_digits = whole < 1 ? 0 : static_cast<int>(std::floor(std::log10(whole))) + 1;
@@ -232,9 +233,10 @@ namespace {
       const double unit = std::pow(10.0, static_cast<double>(-digits));
       return std::copysign(whole > unit / 2 ? unit : 0.0, value);
     }
-    std::snprintf(text.data(), text.size(), "%.*e", significant - 1, value);
+    end = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific, significant - 1).ptr;
   }
-  const double rounded = std::strtod(text.data(), nullptr);
+  double rounded = std::numeric_limits<double>::infinity();
+  std::from_chars(text, end, rounded);
   if (std::isinf(rounded)) {
     fail("rounded value too large to represent");
   }

@@ -244,6 +244,12 @@ class PercentFormatter {
       pad(inner, digits, ssize(digits.size()), '>', out_);
       return;
     }
+    if (c.width == 0) {
+      out_.append(sign);
+      out_.append(prefix);
+      out_.append(digits);
+      return;
+    }
     const std::string whole = std::string(sign) + std::string(prefix) + digits;
     pad(spec, whole, ssize(whole.size()), '>', out_);
   }

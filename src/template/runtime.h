@@ -112,6 +112,7 @@ class Runtime {
   [[nodiscard]] Value eval_call(const Expr& expr, const Value* caller = nullptr);
   [[nodiscard]] Value eval_filter(const Expr& expr, const Value* input = nullptr);
   [[nodiscard]] Value eval_test(const Expr& expr);
+  [[nodiscard]] Value apply(const Expr& expr, const Value& value);
 
   // statements
   void exec(Body body);

@@ -104,7 +104,11 @@ void append_char(std::string& out, char32_t c) {
 }
 
 bool is_ascii(std::string_view text) noexcept {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  unsigned char seen = 0;
+  for (const char c : text) {
+    seen |= static_cast<unsigned char>(c);
+  }
+  return seen < 0x80;
 }
 
 std::u32string to_chars32(std::string_view text) {
