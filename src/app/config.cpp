@@ -67,7 +67,10 @@ const std::vector<SettingInfo> settings{
     {"APP_ID", "", "id of the Facebook app: recognizes echoes of our own replies"},
     {"GRAPH_API_URL", "https://graph.facebook.com", "the Graph API"},
     {"GRAPH_API_VERSION", "v25.0", "version of the Graph API"},
+    {"PAGE_RATE_TEXT", "300", "messages a second and page, as Meta allows; 0: no limit"},
+    {"PAGE_RATE_MEDIA", "10", "audio, video, images and files a second and page; 0: no limit"},
     {"TYPING", "on", "mark messages as seen and show that an answer is being typed"},
+    {"CONSUMERS", "on", "off: webhooks are accepted and stored, not answered, until a process with on runs"},
     {"WEBHOOK_SILENCE_ALERT", "off", "time without a webhook of a page after which an alert is logged"},
     {"REPLY_MAX_AGE", "24h", "older replies are dropped"},
     {"DEDUP_DAYS", "7", "days for which redeliveries are recognized at least"},
@@ -331,7 +334,10 @@ void read_messenger(Reader& reader, Config& config, const std::vector<std::strin
   config.graph_api_version = reader.text("GRAPH_API_VERSION");
   if (!config.graph_api_url.starts_with("http://") && !config.graph_api_url.starts_with("https://"))
     reader.wrong("GRAPH_API_URL", config.graph_api_url, "an http or https URL");
+  reader.integer("PAGE_RATE_TEXT", config.page_rate_text, 0, 1'000'000);
+  reader.integer("PAGE_RATE_MEDIA", config.page_rate_media, 0, 1'000'000);
   reader.boolean("TYPING", config.typing);
+  reader.boolean("CONSUMERS", config.consumers);
   read_optional_duration(reader, "WEBHOOK_SILENCE_ALERT", config.webhook_silence_alert);
   reader.duration("REPLY_MAX_AGE", config.reply_max_age);
   reader.integer("DEDUP_DAYS", config.dedup_days, 1, 3650);

@@ -57,7 +57,10 @@ struct Config {
   std::string app_id;
   std::string graph_api_url = "https://graph.facebook.com";
   std::string graph_api_version = "v25.0";
+  int page_rate_text = 300;
+  int page_rate_media = 10;
   bool typing = true;
+  bool consumers = true;
   std::chrono::milliseconds webhook_silence_alert{0};  ///< 0: off
   std::chrono::milliseconds reply_max_age{std::chrono::hours(24)};
   bool sandbox = false;

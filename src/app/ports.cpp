@@ -143,6 +143,7 @@ bus::SqlBus& App::bus() {
   auto& states_of_turns = states();
   bus::SqlBus::Settings settings;
   settings.data_dir = config_.data_dir;
+  settings.consume = config_.consumers;
   // States in the same database are appended in the bus's own transactions.
   if (config_.states_url != config_.database_url) settings.storage.external = &states_of_turns;
   bus_ = std::make_unique<bus::SqlBus>(settings, database_of_bus, loop_pointers_);

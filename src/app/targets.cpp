@@ -26,12 +26,20 @@
 namespace loquat::app {
 namespace {
 
+/// Where partitions are leased a send must end before the lease may; alone on SQLite it may take its time.
+std::chrono::milliseconds send_deadline(App& app) {
+  const bool leased = app.database(app.config().database_url, {}).dialect() == db::Dialect::postgres;
+  return std::chrono::milliseconds(leased ? 6'000 : 20'000);
+}
+
 /// Everything of the Messenger channel; lives as long as the process.
 struct MessengerChannel {
   MessengerChannel(App& app, std::shared_ptr<messenger::SettingsSource> source)
       : settings(std::move(source)),
         watchdog(std::chrono::duration_cast<std::chrono::seconds>(app.config().webhook_silence_alert)),
-        graph(app.client(), {.send_deadline = std::chrono::milliseconds(5'000)}),
+        limiter(messenger::RateLimiter::Settings{.text_per_second = static_cast<double>(app.config().page_rate_text),
+                                                 .media_per_second = static_cast<double>(app.config().page_rate_media)}),
+        graph(app.client(), {.send_deadline = send_deadline(app)}),
         sender(graph, limiter),
         pages(app.database(app.config().database_url, {}), limiter, [&app](std::string page) { return app.bus().release_page(std::move(page)); }),
         webhook(app.bus(), [this] { return settings->current(); }, &watchdog) {}

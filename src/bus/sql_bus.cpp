@@ -41,8 +41,10 @@ void SqlBus::add_handler(std::string channel, Handler& handler) { lanes_.add_han
 
 void SqlBus::start() {
   auto& loop = *loops_.front();
-  membership_.start(loop);
-  housekeeping_.spawn(loop.get_executor(), "sweep", sweep_loop());
+  if (settings_.consume) {
+    membership_.start(loop);
+    housekeeping_.spawn(loop.get_executor(), "sweep", sweep_loop());
+  }
   housekeeping_.spawn(loop.get_executor(), "bus statistics", statistics_loop());
 }
 
@@ -117,6 +119,7 @@ void SqlBus::hand_over(std::vector<Event> events, const std::vector<std::int64_t
   {
     const std::lock_guard lock(mutex_);
     for (const auto& item : items) highest_seq_ = std::max(highest_seq_, item.seq);
+    if (!settings_.consume) return;
     if (behind_ || !lanes_.has_room()) {
       behind_ = true;
       missed_ = true;
@@ -145,7 +148,7 @@ asio::awaitable<void> SqlBus::erase(const state::ThreadQuery& query) {
 }
 
 asio::awaitable<void> SqlBus::ping() {
-  if (!membership_.joined()) throw Error(Code::unavailable, "the bus is starting");
+  if (settings_.consume && !membership_.joined()) throw Error(Code::unavailable, "the bus is starting");
   co_await database_.ping();
 }
 

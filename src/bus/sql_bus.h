@@ -30,6 +30,7 @@ class SqlBus final : public Bus {
     Lanes::Settings lanes;
     std::int64_t backlog_limit = 2'000'000;     ///< pending rows; beyond, admissions are refused (503)
     std::chrono::milliseconds sweep_interval{1'000};
+    bool consume = true;                        ///< false: events are stored, and wait for a process that answers
   };
   /// `database` is migrated by the time start() is called. All references must outlive the bus.
   SqlBus(Settings settings, db::Database& database, std::vector<asio::io_context*> loops);

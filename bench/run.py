@@ -1,0 +1,338 @@
+#!/usr/bin/env python3
+"""Measures Loquat, in turns with a Python peer and with the bare limits of this machine, and writes docs/benchmarks.md.
+
+usage: ./dev bench [GROUP...] [--peer DIR] [--rounds N] [--seconds S] [--out FILE]
+  GROUP: admit, reply, state, integrations, start, memory (default: all)
+  --peer DIR: the folder of a Python peer (pg.sh, start.sh, *_service.py); default: ../shared/peer where it is there
+Server on core 0, load, database and stand-ins on core 1; medians; absolute figures drift between hours, ratios less so."""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+from support.processes import Loquat, Postgres, eventually, free_port, request  # noqa: E402
+
+BUILD = ROOT / "build/release"
+BINARY = os.environ.get("LOQUAT_BINARY", str(BUILD / "loquat"))
+LOAD = os.environ.get("LOQUAT_LOAD", str(BUILD / "bench/load"))
+BARE = os.environ.get("LOQUAT_BARE", str(BUILD / "bench/bare_server"))
+CLOCK = os.sysconf("SC_CLK_TCK")
+
+
+def pin(pid, core):
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            os.sched_setaffinity(int(task), {core})
+        except ProcessLookupError:
+            pass
+
+
+def children(pid):
+    found = [pid]
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as file:
+                    parent = int(file.read().rsplit(")", 1)[1].split()[1])
+            except (OSError, IndexError):
+                continue
+            if parent == pid:
+                found += children(int(entry))
+    return found
+
+
+def cpu_seconds(pid):
+    total = 0.0
+    for each in children(pid):
+        try:
+            with open(f"/proc/{each}/stat") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            total += (int(fields[11]) + int(fields[12])) / CLOCK
+        except OSError:
+            pass
+    return total
+
+
+def resident_mib(pid):
+    with open(f"/proc/{pid}/status") as file:
+        for line in file:
+            if line.startswith("VmRSS"):
+                return int(line.split()[1]) / 1024
+    return 0
+
+
+def load(port, kind, seconds, connections=64, rate=None, token=""):
+    command = ["taskset", "-c", "1", LOAD, "127.0.0.1", str(port), kind, str(connections), str(seconds)] + ([str(rate)] if rate else [])
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"LOAD_TOKEN": token})
+    return json.loads(done.stdout)
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="loquat-bench-"))
+        self.rows = []
+        self.stops = []
+        self.raw = []
+        self._postgres = None
+
+    # --- servers ---
+
+    def postgres(self):
+        if self._postgres is None:
+            (self.folder / "pg").mkdir(exist_ok=True)
+            self._postgres = Postgres(self.folder / "pg")
+            self.stops.append(self._postgres.stop)
+        return self._postgres
+
+    def pin_postgres(self):
+        for pid in children(self.postgres().process.pid):
+            pin(pid, 1)
+
+    def bare(self, mode, core):
+        process = subprocess.Popen(["taskset", "-c", str(core), BARE, "0", mode], stdout=subprocess.PIPE, text=True)
+        port = int(process.stdout.readline().split()[1])
+        return process, port
+
+    def loquat(self, database, graph_port, *targets, env=None):
+        folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        url = f"sqlite:///{folder}/loquat.db" if database == "sqlite" else self.postgres().database()
+        settings = {"DATABASE_URL": url, "LOG_LEVEL": "warning", "IO_THREADS": "1", "TYPING": "off", "PAGE_RATE_TEXT": "0", "APP_SECRET": "appsecret", "VERIFY_TOKEN": "v",
+                    "PAGE_ACCESS_TOKEN": "tok", "GRAPH_API_URL": f"http://127.0.0.1:{graph_port}", "REST_RATE_PER_THREAD": "1000000"}
+        process = Loquat(folder, *targets, binary=BINARY, env=settings | (env or {}))
+        pin(process.process.pid, 0)
+        if database != "sqlite":
+            time.sleep(0.3)
+            self.pin_postgres()
+        return process
+
+    def peer(self, service, database, graph_port=0):
+        port = free_port()
+        url = self.postgres().database() if database == "postgres" else ""
+        env = {k: v for k, v in os.environ.items() if not k.startswith("LOQUAT")} | {"APP_SECRET": "appsecret", "VERIFY_TOKEN": "v", "PAGE_ACCESS_TOKEN": "tok", "LOG_LEVEL": "WARNING",
+                            "GRAPH_API_URL": f"http://127.0.0.1:{graph_port}/v18.0/me/messages", "PERF_DIR": str(self.folder)}
+        if database == "postgres":
+            env |= {"DB_DSN": url, "DB_URL": url.replace("postgresql://", "postgresql+psycopg2://")}
+            self.postgres().sql((pathlib.Path(self.options.peer) / "schema.sql").read_text(), url) if service == "messenger" else None
+        else:
+            env |= {"DB_URL": f"sqlite:///{self.folder}/peer-{port}.db"}
+        process = subprocess.Popen(["taskset", "-c", "0", str(pathlib.Path(self.options.peer) / "start.sh"), service, str(port)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert eventually(lambda: answers(port), 30), f"the peer's {service} does not start"
+        if database == "postgres":
+            self.pin_postgres()
+        return process, port
+
+    # --- measuring ---
+
+    def measure(self, name, pid, port, kind, **options):
+        before = cpu_seconds(pid)
+        result = load(port, kind, self.options.seconds, **options)
+        used = cpu_seconds(pid) - before
+        good = result["requests"] - result["errors"]
+        result |= {"name": name, "per_second": good / result["seconds"], "cpu_us": used / max(good, 1) * 1e6}
+        self.raw.append(result)
+        print(f"  {name}: {result['per_second']:,.0f}/s, {result['cpu_us']:.0f} us CPU, p99 {result['p99_ms']:.1f} ms, errors {result['errors']}", flush=True)
+        return result
+
+    def rounds(self, measures):
+        """Runs all in turn, several times; medians by name."""
+        for _ in range(self.options.rounds):
+            for measure in measures:
+                measure()
+
+    def median(self, name, field="per_second"):
+        values = [r[field] for r in self.raw if r["name"] == name]
+        return statistics.median(values) if values else None
+
+    def row(self, what, ours, theirs, must, field="per_second"):
+        a, b = self.median(ours, field), self.median(theirs, field)
+        if a is None:
+            return
+        ratio = (a / b) if b else None
+        self.rows.append((what, f"{a:,.0f}", f"{b:,.0f}" if b else "-", f"{ratio:.2f}" if ratio else "-", must))
+
+    # --- groups ---
+
+    def admit(self):
+        """Accepted durably, consumers off: the limit of admission."""
+        bare, bare_port = self.bare("hmac", 0)
+        graph, graph_port = self.bare("graph", 1)
+        measures = [lambda: self.measure("bare HMAC and JSON", bare.pid, bare_port, "webhook")]
+        if self.options.peer:
+            peer, peer_port = self.peer("messenger", "postgres", graph_port)
+
+            def peer_accepts():
+                self.measure("peer webhook", peer.pid, peer_port, "webhook")
+                time.sleep(1)
+            measures.append(peer_accepts)
+        for database in ("sqlite", "postgres"):
+            def accepts(database=database):
+                process = self.loquat(database, graph_port, env={"CONSUMERS": "off"})
+                self.measure(f"accept {database}", process.process.pid, process.port, "webhook")
+                process.kill()
+            measures.append(accepts)
+        self.rounds(measures)
+        for process in [bare, graph] + ([peer] if self.options.peer else []):
+            process.kill()
+        self.row("webhook accepted durably, SQLite FULL, against bare HMAC and JSON", "accept sqlite", "bare HMAC and JSON", "0.40")
+        self.row("webhook accepted durably, PostgreSQL, against bare HMAC and JSON", "accept postgres", "bare HMAC and JSON", "0.30")
+        self.row("the same, SQLite, against the peer's accept (stores nothing)", "accept sqlite", "peer webhook", "4")
+        self.row("the same, PostgreSQL, against the peer's accept", "accept postgres", "peer webhook", "3")
+
+    def reply(self):
+        """Webhook to delivered reply: accepted equals answered."""
+        graph, graph_port = self.bare("graph", 1)
+
+        def count():
+            return request(f"http://127.0.0.1:{graph_port}/stats").json()["count"]
+
+        def whole(name, pid, port):
+            start, before, used = time.monotonic(), count(), cpu_seconds(pid)
+            result = load(port, "webhook", self.options.seconds)
+            accepted = result["requests"] - result["errors"]
+            last, since = count(), time.monotonic()
+            while time.monotonic() - since < 3:  # until nothing comes any more
+                time.sleep(0.05)
+                if count() != last:
+                    last, since = count(), time.monotonic()
+            seconds = since - start
+            sent = last - before
+            result |= {"name": name, "per_second": accepted / seconds, "cpu_us": (cpu_seconds(pid) - used) / max(accepted, 1) * 1e6, "sent": sent}
+            self.raw.append(result)
+            print(f"  {name}: {result['per_second']:,.0f}/s answered, {sent} replies to {accepted} messages, {result['cpu_us']:.0f} us CPU", flush=True)
+
+        measures = []
+        if self.options.peer:
+            peer, peer_port = self.peer("messenger", "postgres", graph_port)
+            measures.append(lambda: whole("peer reply", peer.pid, peer_port))
+        for database in ("sqlite", "postgres"):
+            def run(database=database):
+                process = self.loquat(database, graph_port)
+                whole(f"reply {database}", process.process.pid, process.port)
+                process.kill()
+            measures.append(run)
+        self.rounds(measures)
+        graph.kill()
+        if self.options.peer:
+            peer.kill()
+        self.row("webhook to delivered reply, PostgreSQL, one core for the server, against the peer", "reply postgres", "peer reply", "4")
+        self.row("webhook to delivered reply, SQLite FULL, against the peer on PostgreSQL", "reply sqlite", "peer reply", "-")
+        self.row("CPU us a delivered reply, PostgreSQL, against the peer", "reply postgres", "peer reply", "0.10", "cpu_us")
+
+    def pairs(self, service, database, kinds, token):
+        processes = [self.loquat(database, 9, service, env={"ADMIN_TOKEN": token})]
+        peer = self.peer(service, database) if self.options.peer else None
+        measures = []
+        for kind, name in kinds:
+            measures.append(lambda kind=kind, name=name: self.measure(f"{name} {database}", processes[0].process.pid, processes[0].port, kind, token=token))
+            if peer:
+                measures.append(lambda kind=kind, name=name: self.measure(f"peer {name} {database}", peer[0].pid, peer[1], kind))
+        self.rounds(measures)
+        processes[0].kill()
+        if peer:
+            peer[0].kill()
+
+    def state(self):
+        kinds = [("put-state", "state append"), ("get-state", "state latest")]
+        for database, musts in (("sqlite", ("40", "25")), ("postgres", ("10", "12"))):
+            self.pairs("state", database, kinds, "t")
+            for (_, name), must in zip(kinds, musts):
+                self.row(f"{name}, {database}, against the peer", f"{name} {database}", f"peer {name} {database}", must)
+
+    def integrations(self):
+        kinds = [("get:/integrations/facebook", "integrations GET"), ("get:/integrations", "integrations list"), ("patch-integration", "integrations PATCH")]
+        self.pairs("integrations", "postgres", kinds, "t")
+        for (_, name), must in zip(kinds, ("10", "-", "6")):
+            self.row(f"{name}, PostgreSQL, against the peer", f"{name} postgres", f"peer {name} postgres", must)
+
+    def start(self):
+        """From exec to the first 200."""
+        for _ in range(self.options.rounds):
+            folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+            port = free_port()
+            begin = time.monotonic()
+            process = subprocess.Popen([BINARY, "serve"], env={"PATH": os.environ["PATH"], "PORT": str(port), "DATA_DIR": str(folder)}, stdout=subprocess.DEVNULL)
+            while not answers(port):
+                time.sleep(0.001)
+            self.raw.append({"name": "start ms", "per_second": (time.monotonic() - begin) * 1000})
+            time.sleep(0.5)
+            self.raw.append({"name": "idle MiB", "per_second": resident_mib(process.pid)})
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+        self.row("start to the first 200, ms", "start ms", "", "150")
+        self.row("resident memory, idle, MiB", "idle MiB", "", "40")
+
+    def memory(self):
+        """Resident memory after many messages."""
+        graph, graph_port = self.bare("graph", 1)
+        process = self.loquat("sqlite", graph_port)
+        sent = 0
+        while sent < self.options.messages:
+            sent += load(process.port, "webhook", 10)["requests"]
+        time.sleep(2)
+        self.raw.append({"name": "loaded MiB", "per_second": resident_mib(process.process.pid)})
+        process.kill()
+        graph.kill()
+        self.row(f"resident memory after {sent:,} messages, MiB", "loaded MiB", "", "80")
+
+    def close(self):
+        for stop in self.stops:
+            stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def answers(port):
+    try:
+        return request(f"http://127.0.0.1:{port}/health", timeout=1).status == 200
+    except OSError:
+        return False
+
+
+def write(path, bench, groups):
+    lines = ["# Benchmarks", "",
+             "Made by `./dev bench " + " ".join(groups) + "`: the server on one core; load, database and stand-ins on the other; medians of "
+             f"{bench.options.rounds} rounds of {bench.options.seconds:g} s taken in turn (A B A B). The machine is shared: the ratios count, not the figures. Loquat's",
+             "webhook figures count only requests whose events are durably stored. Compared with: a Python peer (FastAPI, uvicorn with uvloop, asyncpg, SQLAlchemy) and a bare Beast server that",
+             "checks the HMAC and parses the JSON (`bench/bare_server.cpp`).", "", "| what | Loquat | other | ratio | to reach |", "|---|---|---|---|---|"]
+    lines += ["| " + " | ".join(row) + " |" for row in bench.rows]
+    lines += ["", "All rounds:", "", "```"] + [json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in r.items()}) for r in bench.raw] + ["```", ""]
+    pathlib.Path(path).write_text("\n".join(lines))
+    print("\n".join(lines[6:8 + len(bench.rows)]))
+
+
+def main():
+    groups = ["start", "admit", "reply", "state", "integrations", "memory"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("group", nargs="*")
+    default_peer = ROOT.parent / "shared/peer"
+    parser.add_argument("--peer", default=str(default_peer) if default_peer.exists() else "")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--out", default=str(ROOT / "docs/benchmarks.md"))
+    options = parser.parse_args()
+    chosen = options.group or groups
+    unknown = [group for group in chosen if group not in groups]
+    if unknown:
+        parser.error(f"no group {', '.join(unknown)}; there are {', '.join(groups)}")
+    bench = Bench(options)
+    try:
+        for group in chosen:
+            print(group, flush=True)
+            getattr(bench, group)()
+        write(options.out, bench, chosen)
+    finally:
+        bench.close()
+
+
+if __name__ == "__main__":
+    main()
