@@ -74,7 +74,7 @@ json::value from_decimal(const bson_iter_t& place) {
   return value;
 }
 
-json::object read_object(bson_iter_t place) {
+json::object read_members(bson_iter_t& place) {
   json::object out;
   while (bson_iter_next(&place)) out.insert_or_assign(bson_iter_key(&place), to_json_value(place));
   return out;
@@ -89,7 +89,7 @@ std::string hex_of(const bson_oid_t* id) {
 json::value read_nested(const bson_iter_t& place) {
   bson_iter_t child;
   if (!bson_iter_recurse(&place, &child)) return nullptr;
-  if (BSON_ITER_HOLDS_DOCUMENT(&place)) return read_object(child);
+  if (BSON_ITER_HOLDS_DOCUMENT(&place)) return read_members(child);
   json::array items;
   while (bson_iter_next(&child)) items.push_back(to_json_value(child));
   return items;
@@ -251,7 +251,7 @@ std::string Bson::describe(std::string_view name) const {
 }
 json::object Bson::to_json() const {
   bson_iter_t place;
-  return bson_iter_init(&place, document_) ? read_object(place) : json::object();
+  return bson_iter_init(&place, document_) ? read_members(place) : json::object();
 }
 
 }  // namespace loquat::db

@@ -5,6 +5,7 @@
 #include "db/mongo_collection.h"
 #include "integrations/secrets.h"
 
+// Results of find are named before they are looped over: clang 19 leaks temporaries that a range-for's initializer keeps alive.
 // Jobs run on the pool's threads and may outlive a coroutine that is given up: they own what they use.
 
 namespace loquat::integrations {
@@ -124,7 +125,8 @@ asio::awaitable<std::vector<Integration>> MongoStore::list() {
   co_return co_await pool_.run([keys = keyring_](MongoSession& session) {
     MongoCollection collection(session, collection_name);
     std::vector<Integration> out;
-    for (const auto& document : collection.find(Bson(), {.sort = Bson().add("_id", 1)})) out.push_back(read_document(document, *keys));
+    const auto documents = collection.find(Bson(), {.sort = Bson().add("_id", 1)});
+    for (const auto& document : documents) out.push_back(read_document(document, *keys));
     return out;
   });
 }
@@ -183,7 +185,8 @@ std::size_t rotate_secrets(db::MongoPool& pool, const crypto::Keyring& keyring) 
   return pool.run_blocking([&keyring](MongoSession& session) {
     MongoCollection collection(session, collection_name);
     std::size_t changed = 0;
-    for (const auto& found : collection.find(Bson(), {.sort = Bson().add("_id", 1)})) {
+    const auto documents = collection.find(Bson(), {.sort = Bson().add("_id", 1)});
+    for (const auto& found : documents) {
       for (std::optional<Bson> document = found; document && needs_rotation(settings_of(*document), keyring);
            document = collection.find_one(Bson().add_same("_id", found, "_id"))) {
         const auto id = document->describe("id");

@@ -10,6 +10,7 @@
 #include "state/mongo_documents.h"
 #include "state/rules.h"
 
+// Results of find are named before they are looped over: clang 19 leaks temporaries that a range-for's initializer keeps alive.
 // Jobs run on the pool's threads and may outlive a coroutine that is given up: they own what they use.
 
 namespace loquat::state {
@@ -143,9 +144,8 @@ std::vector<State> rows_below(MongoCollection& collection, const ConversationId&
   Bson filter;
   filter.add("thread_id", conversation.thread_id).add("channel", conversation.channel).add("account", conversation.account);
   filter.add("version", Bson().add("$gt", 0).add("$lt", version)).add("erased", not_erased());
-  for (const auto& document : collection.find(filter, {.sort = newest_first(), .limit = static_cast<std::int64_t>(limit)})) {
-    rows.push_back(from_document(document));
-  }
+  const auto documents = collection.find(filter, {.sort = newest_first(), .limit = static_cast<std::int64_t>(limit)});
+  for (const auto& document : documents) rows.push_back(from_document(document));
   if (rows.size() == limit) return rows;
   auto number = collection.count(old_of(conversation.thread_id));
   if (number == 0) return rows;

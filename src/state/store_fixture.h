@@ -16,16 +16,18 @@
 #include "state/api.h"
 #include "state/http_store.h"
 #include "state/memory_store.h"
+#include "state/mongo_store.h"
 #include "state/schema.h"
 #include "state/sql_store.h"
 #include "testing/await.h"
+#include "testing/mongo.h"
 #include "testing/postgres.h"
 #include "testing/temporary.h"
 
 namespace loquat::state {
 
-enum class StoreKind : std::uint8_t { memory, sqlite, postgres, http };
-inline constexpr std::array store_kinds = {StoreKind::memory, StoreKind::sqlite, StoreKind::postgres, StoreKind::http};
+enum class StoreKind : std::uint8_t { memory, sqlite, postgres, http, mongo };
+inline constexpr std::array store_kinds = {StoreKind::memory, StoreKind::sqlite, StoreKind::postgres, StoreKind::http, StoreKind::mongo};
 
 inline std::string_view to_string(StoreKind kind) {
   switch (kind) {
@@ -33,6 +35,7 @@ inline std::string_view to_string(StoreKind kind) {
     case StoreKind::sqlite: return "Sqlite";
     case StoreKind::postgres: return "Postgres";
     case StoreKind::http: return "Http";
+    case StoreKind::mongo: return "Mongo";
   }
   return "?";
 }
@@ -69,6 +72,17 @@ class SqlFixture final : public StoreFixture {
   testing::TemporaryDirectory directory_;
   std::unique_ptr<db::Database> database_;
   std::unique_ptr<Store> store_;
+};
+
+class MongoFixture final : public StoreFixture {
+ public:
+  explicit MongoFixture(const std::string& uri) : pool_({.uri = uri}) {}
+  Store& store() override { return store_; }
+  db::MongoPool& pool() { return pool_; }
+
+ private:
+  db::MongoPool pool_;
+  MongoStore store_{pool_};
 };
 
 /// A loop with a thread of its own.
@@ -164,6 +178,10 @@ inline std::unique_ptr<StoreFixture> make_store_fixture(StoreKind kind) {
   if (kind == StoreKind::memory) return std::make_unique<MemoryFixture>();
   if (kind == StoreKind::sqlite) return std::make_unique<SqlFixture>("");
   if (kind == StoreKind::http) return std::make_unique<HttpFixture>();
+  if (kind == StoreKind::mongo) {
+    const auto uri = testing::make_mongo_uri();
+    return uri ? std::make_unique<MongoFixture>(*uri) : nullptr;
+  }
   const auto url = testing::make_postgres_url();
   return url ? std::make_unique<SqlFixture>(*url) : nullptr;
 }
