@@ -5,6 +5,9 @@ function(loquat_library name)
   add_library(loquat_${name} STATIC ${ARG_SOURCES})
   loquat_link(loquat_${name} ${ARG_DEPENDS})
   target_link_libraries(loquat_${name} PUBLIC loquat_options)
+  if(LOQUAT_TSAN_TESTS_ONLY OR LOQUAT_FUZZ)
+    set_target_properties(loquat_${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)  # only what the tests need
+  endif()
 endfunction()
 
 function(loquat_link target)

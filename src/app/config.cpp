@@ -66,7 +66,7 @@ const std::vector<SettingInfo> settings{
     {"VERIFY_TOKEN", "", "token of the webhook's verification", secret},
     {"APP_ID", "", "id of the Facebook app: recognizes echoes of our own replies"},
     {"GRAPH_API_URL", "https://graph.facebook.com", "the Graph API"},
-    {"GRAPH_API_VERSION", "v25.0", "version of the Graph API"},
+    {"GRAPH_API_VERSION", "[the one in GRAPH_API_URL, else v25.0]", "version of the Graph API"},
     {"PAGE_RATE_TEXT", "300", "messages a second and page, as Meta allows; 0: no limit"},
     {"PAGE_RATE_MEDIA", "10", "audio, video, images and files a second and page; 0: no limit"},
     {"TYPING", "on", "mark messages as seen and show that an answer is being typed"},
@@ -263,11 +263,12 @@ void read_security(Reader& reader, Config& config) {
 using Kind = db::Url::Kind;
 
 /// The first of the names that has a value; checked against the schemes that the store takes.
-std::string choose_url(Reader& reader, std::string_view store, std::initializer_list<std::string_view> names, std::initializer_list<Kind> kinds,
-                       const std::string& data_dir) {
+std::string choose_url(Reader& reader, std::string_view store, bool needed, std::initializer_list<std::string_view> names,
+                       std::initializer_list<Kind> kinds, const std::string& data_dir) {
   for (const auto name : names) {
     const auto found = reader.find(name);
     if (found.value.empty()) continue;
+    if (!needed) return found.value;
     try {
       const auto url = db::parse_url(found.value);
       if (std::ranges::find(kinds, url.kind) == kinds.end())
@@ -281,15 +282,17 @@ std::string choose_url(Reader& reader, std::string_view store, std::initializer_
   return "sqlite:///" + data_dir + "/loquat.db";
 }
 
-void read_databases(Reader& reader, Config& config, Loaded& loaded) {
+void read_databases(Reader& reader, Config& config, const std::vector<std::string>& targets, Loaded& loaded) {
   config.data_dir = reader.text("DATA_DIR");
   for (const auto name : {"DATABASE_URL", "DB_DSN", "DB_URL", "INTEGRATIONS_URL", "STATE_URL", "MONGODB_URI"}) reader.text(name);
+  // What the targets do not need may say what it likes.
+  const bool talks = serves(targets, "messenger") || serves(targets, "bot");
   const auto any = {Kind::http, Kind::mongodb, Kind::sqlite, Kind::postgres, Kind::memory};
   const auto sql = {Kind::sqlite, Kind::postgres};
   config.integrations_url =
-      choose_url(reader, "the integrations", {"INTEGRATIONS_URL", "MONGODB_URI", "DATABASE_URL", "DB_DSN", "DB_URL"}, any, config.data_dir);
-  config.states_url = choose_url(reader, "the states", {"STATE_URL", "DB_URL", "DB_DSN", "DATABASE_URL"}, any, config.data_dir);
-  config.database_url = choose_url(reader, "the bus and the bot", {"DB_DSN", "DATABASE_URL", "DB_URL"}, sql, config.data_dir);
+      choose_url(reader, "the integrations", talks || serves(targets, "integrations"), {"INTEGRATIONS_URL", "MONGODB_URI", "DATABASE_URL", "DB_DSN", "DB_URL"}, any, config.data_dir);
+  config.states_url = choose_url(reader, "the states", talks || serves(targets, "state"), {"STATE_URL", "DB_URL", "DB_DSN", "DATABASE_URL"}, any, config.data_dir);
+  config.database_url = choose_url(reader, "the bus and the bot", talks, {"DB_DSN", "DATABASE_URL", "DB_URL"}, sql, config.data_dir);
   loaded.origins.push_back({"(integrations)", db::without_password(config.integrations_url), "chosen"});
   loaded.origins.push_back({"(states)", db::without_password(config.states_url), "chosen"});
   loaded.origins.push_back({"(bus, bot)", db::without_password(config.database_url), "chosen"});
@@ -373,7 +376,7 @@ Loaded load_config(const Sources& sources, const std::vector<std::string>& targe
   auto& config = loaded.config;
   read_server(reader, config);
   read_security(reader, config);
-  read_databases(reader, config, loaded);
+  read_databases(reader, config, targets, loaded);
   config.log_format = sources.is_terminal ? log::Format::text : log::Format::json;
   reader.read("LOG_LEVEL", config.log_level, "debug, info, warning, error or critical", parse_level);
   reader.read("LOG_FORMAT", config.log_format, "json or text", [](std::string_view value) -> std::optional<log::Format> {

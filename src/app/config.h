@@ -56,7 +56,7 @@ struct Config {
   std::string verify_token;
   std::string app_id;
   std::string graph_api_url = "https://graph.facebook.com";
-  std::string graph_api_version = "v25.0";
+  std::string graph_api_version;  ///< empty: the one in the URL, else the newest known
   int page_rate_text = 300;
   int page_rate_media = 10;
   bool typing = true;

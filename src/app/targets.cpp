@@ -69,12 +69,22 @@ asio::awaitable<void> follow_processes(const async::TaskGroup& tasks, MessengerC
   }
 }
 
+/// Null where its secret cannot be kept.
+std::unique_ptr<messenger::Sandbox> make_sandbox(App& app) {
+  try {
+    return std::make_unique<messenger::Sandbox>(messenger::get_or_make_sandbox_secret(app.config().data_dir), app.bus());
+  } catch (const Error& error) {
+    log::warning("app", "there is no sandbox", {{"error", error.what()}});
+    return nullptr;
+  }
+}
+
 void add_messenger(App& app) {
   auto& channel = app.keep(std::make_shared<MessengerChannel>(app, make_settings_source(app)));
   const auto& config = app.config();
   messenger::add_webhook_routes(app.router(), channel.webhook, "/webhook", "/bots/channels/facebook/webhook");
-  if (config.sandbox) {
-    channel.sandbox = std::make_unique<messenger::Sandbox>(messenger::get_or_make_sandbox_secret(config.data_dir), app.bus());
+  if (config.sandbox) channel.sandbox = make_sandbox(app);
+  if (channel.sandbox) {
     channel.sandbox->add_routes(app.router());
     app.when_listening([&app, &channel] {
       const auto& host = app.config().host;
