@@ -26,14 +26,16 @@ std::string make_bot() {
   for (int i = 0; i < 200; ++i) {
     const auto n = std::to_string(i);
     text += R"(,{"name":"i)" + n + R"(","intentId":"i)" + n + R"(","speechResponse":"Answer {{ parameters }}","trainingData":[)";
-    for (int k = 0; k < 10; ++k) text += std::string(k == 0 ? "" : ",") + R"({"text":"phrase )" + std::to_string(k) + " of intent " + n + "\"}";
+    for (int k = 0; k < 10; ++k)
+      text += std::string(k == 0 ? "" : ",") + R"({"text":"phrase )" + std::to_string(k) + " of intent " + n + "\"}";
     text += "]}";
   }
   text += R"(],"entities":[)";
   for (int e = 0; e < 3; ++e) {
     text += std::string(e == 0 ? "" : ",") + R"({"name":"e)" + std::to_string(e) + R"(","entity_values":[)";
     for (int v = 0; v < 100; ++v) {
-      text += std::string(v == 0 ? "" : ",") + R"({"value":"value )" + std::to_string(e * 100 + v) + R"(","synonyms":["also )" + std::to_string(v) + "\"]}";
+      text += std::string(v == 0 ? "" : ",") + R"({"value":"value )" + std::to_string(e * 100 + v) + R"(","synonyms":["also )" +
+              std::to_string(v) + "\"]}";
     }
     text += "]}";
   }
@@ -52,7 +54,8 @@ std::optional<state::State> state_after(const dialogue::Manager& manager, const 
   std::optional<state::State> state;
   boost::asio::io_context loop;
   const auto run = [](const dialogue::Manager& m, std::string said, std::optional<state::State>& out) -> asio::awaitable<void> {
-    const chat::UserMessage message{{"facebook", "page", "person"}, std::move(said), {{"username", "Ada"}, {"locale", "en_GB"}}, std::nullopt};
+    const chat::UserMessage message{
+        {"facebook", "page", "person"}, std::move(said), {{"username", "Ada"}, {"locale", "en_GB"}}, std::nullopt};
     out = co_await m.decide(std::nullopt, message);
   };
   boost::asio::co_spawn(loop, run(manager, text, state), [](const std::exception_ptr&) {});
@@ -68,7 +71,8 @@ void turn(benchmark::State& bench, const std::string& before, const std::string&
   }();
   benchmark::DoNotOptimize(loaded);
   const auto previous = before.empty() ? std::nullopt : state_after(manager, before);
-  const chat::UserMessage message{{"facebook", "page", "person"}, text, {{"channel", "facebook"}, {"page_id", "page"}, {"timestamp", 1}}, MessageId::random()};
+  const chat::UserMessage message{
+      {"facebook", "page", "person"}, text, {{"channel", "facebook"}, {"page_id", "page"}, {"timestamp", 1}}, MessageId::random()};
   boost::asio::io_context loop;
   boost::asio::co_spawn(loop, converse(manager, bench, message, previous), [](const std::exception_ptr&) {});
   loop.run();

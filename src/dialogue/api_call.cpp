@@ -24,7 +24,7 @@ constexpr std::string_view idempotency_header = "Idempotency-Key";
 
 constexpr std::array<std::string_view, 5> methods{"GET", "POST", "PUT", "DELETE", "PATCH"};
 /// Headers that say how the message itself is sent: the client's business.
-constexpr std::array<std::string_view, 9> framing{"connection", "content-length", "expect",  "keep-alive",     "te",
+constexpr std::array<std::string_view, 9> framing{"connection", "content-length",    "expect",  "keep-alive",      "te",
                                                   "trailer",    "transfer-encoding", "upgrade", "proxy-connection"};
 
 bool has_body(std::string_view method) noexcept { return method == "POST" || method == "PUT" || method == "PATCH"; }
@@ -65,17 +65,20 @@ bool may_retry(const http::ClientRequest& request, const http::ClientResponse& r
 ApiCall::ApiCall(const bot::ApiDetails& details, std::vector<std::string>& faults)
     : method_(text::trim_ascii(details.request_type)), url_(details.url), fixed_host_(find_open_host(details.url)) {
   std::ranges::transform(method_, method_.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-  if (std::ranges::find(methods, method_) == methods.end()) faults.push_back("API call: the method is none of GET, POST, PUT, DELETE, PATCH");
+  if (std::ranges::find(methods, method_) == methods.end())
+    faults.push_back("API call: the method is none of GET, POST, PUT, DELETE, PATCH");
   if (!url_.fault().empty()) faults.push_back("API call, URL: " + url_.fault());
   for (const auto& header : details.headers) {
     const auto name = text::trim_ascii(header.header_key);
     const auto lower = text::to_lower_ascii(name);
-    if (!is_token(name) || std::ranges::find(framing, lower) != framing.end() || text::equal_ignoring_ascii_case(name, idempotency_header)) {
+    if (!is_token(name) || std::ranges::find(framing, lower) != framing.end() ||
+        text::equal_ignoring_ascii_case(name, idempotency_header)) {
       faults.push_back("API call: a header is left out, its name is empty or not allowed");
       continue;
     }
     headers_.emplace_back(std::string(name), TextTemplate(header.header_value));
-    if (!headers_.back().second.fault().empty()) faults.push_back("API call, header " + std::string(name) + ": " + headers_.back().second.fault());
+    if (!headers_.back().second.fault().empty())
+      faults.push_back("API call, header " + std::string(name) + ": " + headers_.back().second.fault());
   }
   if (details.is_json) {
     json_.emplace(details.json_data);

@@ -30,7 +30,8 @@ class ApiCall {
   /// The request for these variables (`context`, `parameters`), or why there is none. What people typed stays where the author put
   /// it: URLs and JSON bodies escape it, and it never becomes a part of the host's name. Extracted parameters go into the query,
   /// unless there is a JSON body or JSON query. Pure.
-  [[nodiscard]] std::expected<http::ClientRequest, std::string> prepare(const json::object& variables, std::string_view idempotency_key) const;
+  [[nodiscard]] std::expected<http::ClientRequest, std::string> prepare(const json::object& variables,
+                                                                        std::string_view idempotency_key) const;
 
  private:
   [[nodiscard]] std::expected<std::string, std::string> render_url(const json::object& variables) const;

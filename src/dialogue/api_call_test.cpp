@@ -10,11 +10,11 @@
 namespace loquat::dialogue {
 namespace {
 
+using http::test::make_answer;
+using http::test::Server;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-using http::test::make_answer;
-using http::test::Server;
 
 const std::string json_type = "Content-Type: application/json\r\n";
 constexpr std::string_view not_available = "Service is not available. Please try again later.";
@@ -22,7 +22,9 @@ constexpr std::string_view not_available = "Service is not available. Please try
 /// A bot with one intent `call`; `details` are the members of apiDetails.
 std::string bot_with(const std::string& details, const std::string& answer = "{{ result }}") {
   return R"({"intents":[{"name":"f","intentId":"fallback","speechResponse":"Pardon?"},{"name":"c","intentId":"call","apiTrigger":true,)"
-         R"("apiDetails":{)" + details + R"(},"speechResponse":")" + answer + R"(",)"
+         R"("apiDetails":{)" +
+         details + R"(},"speechResponse":")" + answer +
+         R"(",)"
          R"("parameters":[{"name":"q","type":"free_text","required":true,"prompt":"What?"},{"name":"city","type":"city"}]}],)"
          R"("entities":[{"name":"city","entity_values":[{"value":"São Paulo","synonyms":["sp"]}]}]})";
 }
@@ -91,7 +93,8 @@ TEST(ApiCall, values_cannot_leave_their_place_in_the_url) {
 
 TEST(ApiCall, json_body) {
   Api api(R"({"ok": true})");
-  const std::string data = R"(,"isJson":true,"jsonData":"{\"q\": \"{{ parameters.q }}\", \"raw\": {{ parameters.q }}, \"c\": {{ context }}}")";
+  const std::string data =
+      R"(,"isJson":true,"jsonData":"{\"q\": \"{{ parameters.q }}\", \"raw\": {{ parameters.q }}, \"c\": {{ context }}}")";
   EXPECT_EQ(ask(bot_with(details(api.url("/p?a=1"), "post", data), "{{ result.ok }}"), R"(x", "admin": true, "y": "\)"), "True");
   EXPECT_EQ(first_line(api.last()), "POST /p?a=1 HTTP/1.1");
   EXPECT_THAT(api.last(), HasSubstr("Content-Type: application/json\r\n"));
@@ -177,9 +180,7 @@ TEST(ApiCall, retries_only_what_may_be_repeated) {
   ASSERT_EQ(requests.size(), 2U);
   EXPECT_EQ(requests[0], requests[1]);  // the Idempotency-Key too
   int gateway = 0;
-  Api busy([&gateway](const std::string&) {
-    return ++gateway == 1 ? make_answer("", {}, "503 Busy") : make_answer("2", json_type);
-  });
+  Api busy([&gateway](const std::string&) { return ++gateway == 1 ? make_answer("", {}, "503 Busy") : make_answer("2", json_type); });
   EXPECT_EQ(ask(bot_with(details(busy.url("/"), "PUT"))), "2");
   int posts = 0;
   Api post([&posts](const std::string&) { return ++posts == 1 ? std::string() : make_answer("3", json_type); });
@@ -221,8 +222,9 @@ TEST(ApiCall, a_conflict_does_not_call_twice) {
 }
 
 TEST(ApiCall, only_with_a_trigger) {
-  test::Talk talk(R"({"intents":[{"name":"c","intentId":"call","apiTrigger":false,"apiDetails":{"url":"http://127.0.0.1:1/","requestType":"GET",)"
-                  R"("headers":[]},"speechResponse":"<{{ result }}>"}],"entities":[]})");
+  test::Talk talk(
+      R"({"intents":[{"name":"c","intentId":"call","apiTrigger":false,"apiDetails":{"url":"http://127.0.0.1:1/","requestType":"GET",)"
+      R"("headers":[]},"speechResponse":"<{{ result }}>"}],"entities":[]})");
   EXPECT_EQ(talk.say("/call"), "<>");
 }
 

@@ -51,7 +51,8 @@ class FlakyStore final : public bot::Store {
 class FollowerTest : public ::testing::Test {
  protected:
   std::int64_t publish(const std::string& intent) {
-    (void)testing::await(store.import(bot::parse_export(R"({"intents":[{"name":"x","intentId":")" + intent + R"(","speechResponse":"hi"}],"entities":[]})")));
+    (void)testing::await(store.import(
+        bot::parse_export(R"({"intents":[{"name":"x","intentId":")" + intent + R"(","speechResponse":"hi"}],"entities":[]})")));
     return testing::await(store.publish("test", [](const bot::Definition&) {}));
   }
   /// The code of the error that looking gave; empty: none.
@@ -122,12 +123,16 @@ TEST_F(FollowerTest, runs_until_stopped) {
   async::TaskGroup tasks;
   bool in_time = false;
   tasks.spawn(loop.get_executor(), "follow", follower.run(tasks));
-  tasks.spawn(loop.get_executor(), "watch", watch(tasks, [this] {
-                if (store.asked > 0) return serving() == 1;
-                if (follower.status().fault.empty()) return false;
-                store.away = false;  // it has said so; now the database comes back
-                return false;
-              }, in_time));
+  tasks.spawn(loop.get_executor(), "watch",
+              watch(
+                  tasks,
+                  [this] {
+                    if (store.asked > 0) return serving() == 1;
+                    if (follower.status().fault.empty()) return false;
+                    store.away = false;  // it has said so; now the database comes back
+                    return false;
+                  },
+                  in_time));
   loop.run();
   EXPECT_TRUE(in_time);
   EXPECT_EQ(follower.status().fault, "");
@@ -140,14 +145,18 @@ TEST_F(FollowerTest, poked) {
   bool in_time = false;
   bool published = false;
   tasks.spawn(loop.get_executor(), "follow", slow.run(tasks));
-  tasks.spawn(loop.get_executor(), "watch", watch(tasks, [&] {
-                if (serving() == 1 && !published) {
-                  published = true;
-                  (void)publish("a");
-                  slow.poke();
-                }
-                return serving() == 2;
-              }, in_time));
+  tasks.spawn(loop.get_executor(), "watch",
+              watch(
+                  tasks,
+                  [&] {
+                    if (serving() == 1 && !published) {
+                      published = true;
+                      (void)publish("a");
+                      slow.poke();
+                    }
+                    return serving() == 2;
+                  },
+                  in_time));
   loop.run();
   EXPECT_TRUE(in_time);
 }

@@ -37,7 +37,7 @@ class CompiledBot;
 class Manager {
  public:
   struct Settings {
-    std::string api_proxy;                          ///< API_PROXY
+    std::string api_proxy;                           ///< API_PROXY
     const http::AddressPolicy* addresses = nullptr;  ///< for API calls
   };
   /// `client` makes the API calls; null: they answer "Service is not available".

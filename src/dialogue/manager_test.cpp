@@ -133,7 +133,8 @@ TEST(Conversation, the_default_bot) {
   talk.manager().set_bot(compile(bot::default_definition()));
   EXPECT_EQ(talk.say("/init_conversation", R"({"username":"Admin"})"), "Hello Admin! | How can I help you?");
   EXPECT_EQ(talk.say("never mind"), "Okay, canceled.");
-  EXPECT_THAT(talk.say("blah"), ::testing::AnyOf("Sorry | I did not get that.\n", "Sorry | I did not get that.\uFEFF\n", ::testing::HasSubstr("\uFEFF")));
+  EXPECT_THAT(talk.say("blah"),
+              ::testing::AnyOf("Sorry | I did not get that.\n", "Sorry | I did not get that.\uFEFF\n", ::testing::HasSubstr("\uFEFF")));
 }
 
 TEST(Conversation, the_state) {
@@ -163,7 +164,8 @@ TEST(Manager, without_a_bot) {
 
 TEST(Compile, names_faults) {
   const auto bot = compile(bot::parse_export(pizzeria));
-  EXPECT_THAT(faults_of(*bot), ::testing::ElementsAre(::testing::StartsWith("Intent broken: answer: "), ::testing::StartsWith("Intent open: answer: ")));
+  EXPECT_THAT(faults_of(*bot),
+              ::testing::ElementsAre(::testing::StartsWith("Intent broken: answer: "), ::testing::StartsWith("Intent open: answer: ")));
 }
 
 }  // namespace

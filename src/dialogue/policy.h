@@ -64,9 +64,9 @@ class Rules {
 [[nodiscard]] state::State begin_turn(std::optional<state::State> previous, const chat::UserMessage& message, Time date);
 
 struct Turn {
-  state::State state;                       ///< complete but for its bot_message
-  std::optional<std::size_t> intent = {};   ///< who speaks; empty: nobody, the bot lacks even a fallback
-  std::optional<std::size_t> ask = {};      ///< the slot to ask for; empty: the intent is complete and answers
+  state::State state;                      ///< complete but for its bot_message
+  std::optional<std::size_t> intent = {};  ///< who speaks; empty: nobody, the bot lacks even a fallback
+  std::optional<std::size_t> ask = {};     ///< the slot to ask for; empty: the intent is complete and answers
 };
 /// `state` comes from begin_turn. `text` is the message's. Writes `nlu` too.
 [[nodiscard]] Turn next(const Rules& rules, state::State state, std::string_view text, const nlu::Meaning& meaning);

@@ -27,7 +27,8 @@ nlu::Meaning meaning_of(std::string_view text) {
     if (first) {
       const auto question = word.find('?');
       if (word != "-") meaning.intent = word.substr(0, question);
-      meaning.confidence = question == std::string_view::npos ? (meaning.intent ? 1.0 : 0.0) : std::stod(std::string(word.substr(question + 1)));
+      meaning.confidence =
+          question == std::string_view::npos ? (meaning.intent ? 1.0 : 0.0) : std::stod(std::string(word.substr(question + 1)));
     } else {
       meaning.entities.push_back({std::string(word.substr(0, equals)), std::string(word.substr(equals + 1))});
     }
@@ -206,8 +207,7 @@ TEST(Policy, a_slot_without_type_stays_open) {
 
 TEST(Policy, context_accumulates_but_not_the_messages_own) {
   Conversation c;
-  (void)c.say("hi", "greet", 
-              R"({"channel":"facebook","user":"Ada","page_id":"1","timestamp":5,"is_postback":true,"n":{"a":1}})");
+  (void)c.say("hi", "greet", R"({"channel":"facebook","user":"Ada","page_id":"1","timestamp":5,"is_postback":true,"n":{"a":1}})");
   EXPECT_EQ(to_json(c.state().context),
             R"({"channel":"facebook","user":"Ada","page_id":"1","timestamp":5,"is_postback":true,"n":{"a":1}})");
   (void)c.say("hi", "greet", R"({"n":{"b":2},"timestamp":6})");

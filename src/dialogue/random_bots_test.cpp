@@ -29,17 +29,44 @@ class Dice {
   std::mt19937_64 engine_;
 };
 
-constexpr std::array<std::string_view, 26> words{
-    "paris", "Rome",   "new york", "NYC",  "two",    "pizza", "I",     "want", "to",     "fly",    "###",  "'",   "don't",
-    "🍕",    "北京",   "café",     "/",    "cancel", "ﷺ",     "\u0000", "{{",   "\\",     "\"",     "É\u0301", "%", "a"};
+constexpr std::array<std::string_view, 26> words{"paris", "Rome",   "new york", "NYC",   "two", "pizza",   "I",    "want", "to",
+                                                 "fly",   "###",    "'",        "don't", "🍕",  "北京",    "café", "/",    "cancel",
+                                                 "ﷺ",     "\u0000", "{{",       "\\",    "\"",  "É\u0301", "%",    "a"};
 
-constexpr std::array<std::string_view, 34> pieces{
-    "Hello ", "{{ context }}", "{{ parameters.a }}", "{{ parameters['b'] | upper }}", "{{ result }}", "###", "{% if parameters.a %}yes{% endif %}",
-    "{% for k, v in parameters.items() %}{{ k }}={{ v }},{% endfor %}", "{{ x.y.z }}", "{{ x() }}", "{{ 1 / 0 }}", "{{ 'a' | nosuch }}", "{% if %}",
-    "{{ context.n + 1 }}", "{{ [1,2,3] | random }}", "{{ parameters | tojson }}", "{% set q = parameters.a %}{{ q ~ q }}", "{{ range(5) | join('-') }}",
-    "{{ 'a' * 100000000 }}", "{% for i in range(500) %}{{ i }}{% endfor %}", "{# comment #}", "{% raw %}{{ x }}{% endraw %}", "\n", "é🍕",
-    "{% macro m(x) %}{{ m(x) }}{% endmacro %}{{ m(1) }}", "{{ context.update({'a': 1}) }}", "{{ parameters.pop('a') }}", "}}", "{{", "",
-    "{{ parameters.a.split(' ')[0] }}", "{{ context['user'] | default('you') }}", "{{ undefined_name }}", "{% with a = 1 %}{{ a }}{% endwith %}"};
+constexpr std::array<std::string_view, 34> pieces{"Hello ",
+                                                  "{{ context }}",
+                                                  "{{ parameters.a }}",
+                                                  "{{ parameters['b'] | upper }}",
+                                                  "{{ result }}",
+                                                  "###",
+                                                  "{% if parameters.a %}yes{% endif %}",
+                                                  "{% for k, v in parameters.items() %}{{ k }}={{ v }},{% endfor %}",
+                                                  "{{ x.y.z }}",
+                                                  "{{ x() }}",
+                                                  "{{ 1 / 0 }}",
+                                                  "{{ 'a' | nosuch }}",
+                                                  "{% if %}",
+                                                  "{{ context.n + 1 }}",
+                                                  "{{ [1,2,3] | random }}",
+                                                  "{{ parameters | tojson }}",
+                                                  "{% set q = parameters.a %}{{ q ~ q }}",
+                                                  "{{ range(5) | join('-') }}",
+                                                  "{{ 'a' * 100000000 }}",
+                                                  "{% for i in range(500) %}{{ i }}{% endfor %}",
+                                                  "{# comment #}",
+                                                  "{% raw %}{{ x }}{% endraw %}",
+                                                  "\n",
+                                                  "é🍕",
+                                                  "{% macro m(x) %}{{ m(x) }}{% endmacro %}{{ m(1) }}",
+                                                  "{{ context.update({'a': 1}) }}",
+                                                  "{{ parameters.pop('a') }}",
+                                                  "}}",
+                                                  "{{",
+                                                  "",
+                                                  "{{ parameters.a.split(' ')[0] }}",
+                                                  "{{ context['user'] | default('you') }}",
+                                                  "{{ undefined_name }}",
+                                                  "{% with a = 1 %}{{ a }}{% endwith %}"};
 
 constexpr std::array<std::string_view, 8> intent_ids{"fallback", "cancel", "order", "fly", "a b", "", "ask", "init_conversation"};
 constexpr std::array<std::string_view, 7> slot_names{"a", "b", "city", "", "a", "note", "context"};
@@ -67,8 +94,10 @@ json::object example(Dice& dice) {
   auto phrase = sentence(dice, 5);
   json::array entities;
   for (std::size_t i = dice.below(3); i > 0; --i) {
-    entities.push_back(json::object{{"value", text(dice.pick(words))}, {"name", text(dice.pick(slot_types))},
-                                    {"begin", static_cast<std::int64_t>(dice.below(20)) - 3}, {"end", static_cast<std::int64_t>(dice.below(25))}});
+    entities.push_back(json::object{{"value", text(dice.pick(words))},
+                                    {"name", text(dice.pick(slot_types))},
+                                    {"begin", static_cast<std::int64_t>(dice.below(20)) - 3},
+                                    {"end", static_cast<std::int64_t>(dice.below(25))}});
   }
   out["text"] = text(phrase);
   out["entities"] = std::move(entities);
@@ -76,7 +105,9 @@ json::object example(Dice& dice) {
 }
 
 json::object intent(Dice& dice, std::string_view id) {
-  json::object out{{"name", text(std::string(id) + std::to_string(dice.below(1000)))}, {"intentId", text(id)}, {"speechResponse", text(template_text(dice))}};
+  json::object out{{"name", text(std::string(id) + std::to_string(dice.below(1000)))},
+                   {"intentId", text(id)},
+                   {"speechResponse", text(template_text(dice))}};
   json::array parameters;
   if (dice.chance(60)) {
     for (std::size_t i = dice.below(5); i > 0; --i) {
@@ -93,8 +124,11 @@ json::object intent(Dice& dice, std::string_view id) {
   if (dice.chance(10)) {
     out["apiTrigger"] = true;
     // Nothing listens there, or it is no URL at all.
-    out["apiDetails"] = json::object{{"url", dice.chance(50) ? "{{ parameters.a }}" : "ftp://{{ context }}/x"}, {"requestType", "POST"},
-                                     {"headers", json::array()}, {"isJson", dice.chance(50)}, {"jsonData", text(template_text(dice))}};
+    out["apiDetails"] = json::object{{"url", dice.chance(50) ? "{{ parameters.a }}" : "ftp://{{ context }}/x"},
+                                     {"requestType", "POST"},
+                                     {"headers", json::array()},
+                                     {"isJson", dice.chance(50)},
+                                     {"jsonData", text(template_text(dice))}};
   }
   return out;
 }
@@ -108,7 +142,8 @@ std::string make_bot(Dice& dice) {
   for (const auto type : slot_types) {
     json::array values;
     for (std::size_t i = dice.below(5); i > 0; --i) {
-      values.push_back(json::object{{"value", text(dice.pick(words))}, {"synonyms", json::array{text(dice.pick(words)), text(dice.pick(words))}}});
+      values.push_back(
+          json::object{{"value", text(dice.pick(words))}, {"synonyms", json::array{text(dice.pick(words)), text(dice.pick(words))}}});
     }
     entities.push_back(json::object{{"name", text(type)}, {"entity_values", std::move(values)}});
   }
@@ -120,8 +155,12 @@ std::string make_message(Dice& dice) {
   return dice.chance(5) ? std::string(5000, 'a') : sentence(dice, 6);
 }
 
-constexpr std::array<std::string_view, 6> contexts{"{}", R"({"n":1})", R"({"n":null,"user":"Ada"})", R"({"parameters":{"a":1}})",
-                                                   R"({"channel":"x","page_id":5,"deep":{"a":[[[]]]}})", R"({"":"","result":true})"};
+constexpr std::array<std::string_view, 6> contexts{"{}",
+                                                   R"({"n":1})",
+                                                   R"({"n":null,"user":"Ada"})",
+                                                   R"({"parameters":{"a":1}})",
+                                                   R"({"channel":"x","page_id":5,"deep":{"a":[[[]]]}})",
+                                                   R"({"":"","result":true})"};
 
 /// What every state must be, whatever was said.
 void check(const state::State& state, int turn) {
@@ -150,7 +189,8 @@ TEST(RandomBots, converse) {
       if (HasFatalFailure()) return;
     }
     // Not stuck: with a cancel intent there is a way out of everything.
-    talk.use(R"({"intents":[{"name":"c","intentId":"cancel","speechResponse":"ok"},{"name":"h","intentId":"h","speechResponse":"hi"}],"entities":[]})");
+    talk.use(
+        R"({"intents":[{"name":"c","intentId":"cancel","speechResponse":"ok"},{"name":"h","intentId":"h","speechResponse":"hi"}],"entities":[]})");
     (void)talk.say("/cancel");
     ASSERT_EQ(talk.say("/h"), "hi");
   }

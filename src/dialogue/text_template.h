@@ -16,7 +16,8 @@ class TextTemplate {
   explicit TextTemplate(std::string_view source);
 
   /// The text, or the fault in plain words that quote no value (they go to the log).
-  [[nodiscard]] std::expected<std::string, std::string> render(const json::object& variables, tmpl::Escape escape = tmpl::Escape::none) const;
+  [[nodiscard]] std::expected<std::string, std::string> render(const json::object& variables,
+                                                               tmpl::Escape escape = tmpl::Escape::none) const;
   /// Why it cannot be compiled; empty: it can.
   [[nodiscard]] const std::string& fault() const noexcept { return fault_; }
   /// Without any tag; render() then does not look at the variables.

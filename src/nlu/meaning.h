@@ -9,9 +9,9 @@ namespace loquat::nlu {
 
 /// A value found in a message.
 struct EntityMatch {
-  std::string type;        ///< the entity's name
-  std::string value;       ///< canonical, by the synonym table
-  std::size_t begin = 0;   ///< code points of the message
+  std::string type;       ///< the entity's name
+  std::string value;      ///< canonical, by the synonym table
+  std::size_t begin = 0;  ///< code points of the message
   std::size_t end = 0;
   double confidence = 1.0;
 };

@@ -8,9 +8,6 @@
 namespace loquat::nlu {
 namespace {
 
-
-
-
 /// "fly to [Paris](city)" becomes an example with its span.
 TrainingExample example(std::string intent, std::string_view marked) {
   TrainingExample out;
@@ -35,11 +32,21 @@ TrainingExample example(std::string intent, std::string_view marked) {
 
 TrainingData travel() {
   TrainingData data;
-  data.examples = {example("greet", "Hello!"), example("greet", "what's up"), example("fly", "fly to [Paris](city)"),
-                   example("fly", "from [Paris](city) to [Rome](city)"), example("fly", "don't go to [Paris](city)'s airport"),
-                   example("food", "I want [pizza](dish), please"), example("fly", "我要去[北京](city)"), example("stars", "[five](count) stars")};
-  data.entities = {{"city", {{"Paris", {}}, {"Rome", {"Roma", "ROMA ETERNA"}}, {"New York", {"NYC", "big apple", "new-york"}}, {"York", {}},
-                             {"北京", {"beijing"}}, {"Saint-Denis", {}}}},
+  data.examples = {example("greet", "Hello!"),
+                   example("greet", "what's up"),
+                   example("fly", "fly to [Paris](city)"),
+                   example("fly", "from [Paris](city) to [Rome](city)"),
+                   example("fly", "don't go to [Paris](city)'s airport"),
+                   example("food", "I want [pizza](dish), please"),
+                   example("fly", "我要去[北京](city)"),
+                   example("stars", "[five](count) stars")};
+  data.entities = {{"city",
+                    {{"Paris", {}},
+                     {"Rome", {"Roma", "ROMA ETERNA"}},
+                     {"New York", {"NYC", "big apple", "new-york"}},
+                     {"York", {}},
+                     {"北京", {"beijing"}},
+                     {"Saint-Denis", {}}}},
                    {"dish", {{"pizza", {"🍕"}}, {"pizza funghi", {}}, {"C++ cake", {}}}},
                    {"lang", {{"C++", {}}, {"C", {}}}},
                    {"newspaper", {{"New York Times", {}}}},

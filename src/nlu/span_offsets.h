@@ -14,6 +14,6 @@ namespace loquat::nlu {
 /// UTF-16 units, and texts were edited after marking; then the nearest place where the value stands is taken. Empty when there is
 /// none, or when the span cuts a word.
 [[nodiscard]] std::optional<std::pair<std::size_t, std::size_t>> find_span(std::string_view text, const Words& words,
-                                                                          const TrainingSpan& span);
+                                                                           const TrainingSpan& span);
 
 }  // namespace loquat::nlu

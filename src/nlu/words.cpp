@@ -24,10 +24,8 @@ bool is_unspaced(UChar32 c) noexcept {
     case USCRIPT_THAI:
     case USCRIPT_LAO:
     case USCRIPT_KHMER:
-    case USCRIPT_MYANMAR:
-      return true;
-    default:
-      return false;
+    case USCRIPT_MYANMAR: return true;
+    default: return false;
   }
 }
 
@@ -37,10 +35,8 @@ bool is_meaningful_sign(UChar32 c) noexcept {
     case '&':
     case '#':
     case '@':
-    case '%':
-      return true;
-    default:
-      return (U_GET_GC_MASK(c) & U_GC_S_MASK) != 0;
+    case '%': return true;
+    default: return (U_GET_GC_MASK(c) & U_GC_S_MASK) != 0;
   }
 }
 

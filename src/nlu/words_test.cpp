@@ -47,7 +47,11 @@ TEST(Words, scripts_without_blanks) {
   EXPECT_THAT(split("北京 A1号"), ElementsAre("北@0-1", "京@1-2", "a1@3-5", "号@5-6"));
 }
 
-TEST(Words, no_utf8) { EXPECT_THAT(split("a\xff" "b"), ElementsAre("a@0-1", "\uFFFD@1-2", "b@2-3")); }
+TEST(Words, no_utf8) {
+  EXPECT_THAT(split("a\xff"
+                    "b"),
+              ElementsAre("a@0-1", "\uFFFD@1-2", "b@2-3"));
+}
 
 TEST(Words, limit) { EXPECT_EQ(split_words("a b c d", 3).units.size(), 3U); }
 

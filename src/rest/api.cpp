@@ -67,7 +67,8 @@ http::Doc make_doc(std::string summary, std::string tag, json::object answer) {
                                  {"required", false},
                                  {"description", "Names the message: sent again with the same key it gets the same answer"},
                                  {"schema", json::object{{"type", "string"}, {"maxLength", 255}}}}};
-  doc.responses = {{200, std::move(answer)}, {400, error_schema()}, {413, error_schema()}, {422, error_schema()}, {429, error_schema()}, {503, error_schema()}};
+  doc.responses = {{200, std::move(answer)}, {400, error_schema()}, {413, error_schema()},
+                   {422, error_schema()},    {429, error_schema()}, {503, error_schema()}};
   return doc;
 }
 

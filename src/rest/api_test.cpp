@@ -92,7 +92,9 @@ TEST_F(RestTest, the_whole_state) {
   const auto state = parse_json(answer.body).as_object();
   std::string names;
   for (const auto& [key, value] : state) names += std::string(key) + " ";
-  EXPECT_EQ(names, "thread_id user_message bot_message nlu context intent parameters extracted_parameters missing_parameters complete current_node date ");
+  EXPECT_EQ(names,
+            "thread_id user_message bot_message nlu context intent parameters extracted_parameters missing_parameters complete "
+            "current_node date ");
   EXPECT_EQ(to_json(state.at("user_message")), R"({"thread_id":"x","text":"/weather","channel":"rest","context":{"a":1}})");
   EXPECT_EQ(to_json(state.at("nlu")), R"({"entities":{},"intent":{"intent":"weather","confidence":1.0}})");
   EXPECT_EQ(to_json(state.at("missing_parameters")), R"(["city"])");
@@ -112,7 +114,8 @@ TEST_F(RestTest, wrong_bodies) {
   EXPECT_THAT(detail(""), HasSubstr(R"("type":"missing","loc":["body"])"));
   EXPECT_THAT(detail("{bad"), HasSubstr("json_invalid"));
   EXPECT_THAT(detail(R"({"thread_id":5,"text":null,"context":[]})"),
-              ::testing::AllOf(HasSubstr(R"("type":"string_type","loc":["body","thread_id"])"), HasSubstr(R"("type":"string_type","loc":["body","text"])"),
+              ::testing::AllOf(HasSubstr(R"("type":"string_type","loc":["body","thread_id"])"),
+                               HasSubstr(R"("type":"string_type","loc":["body","text"])"),
                                HasSubstr(R"("type":"dict_type","loc":["body","context"])")));
   EXPECT_THAT(detail(body("hi", "{}", "")), HasSubstr("string_too_short"));
   EXPECT_THAT(detail(body("hi", "{}", "a\\u0000b")), HasSubstr("control characters"));
@@ -154,7 +157,8 @@ TEST_F(RestTest, events) {
   ASSERT_TRUE(answer.stream);
   Collect out;
   testing::await(answer.stream(out));
-  EXPECT_EQ(out.text, "event: message\ndata: {\"text\":\"Hello A\\nB\"}\n\nevent: message\ndata: {\"text\":\".\"}\n\nevent: done\ndata: {}\n\n");
+  EXPECT_EQ(out.text,
+            "event: message\ndata: {\"text\":\"Hello A\\nB\"}\n\nevent: message\ndata: {\"text\":\".\"}\n\nevent: done\ndata: {}\n\n");
   EXPECT_EQ(talk("{}", headers).status, 422U);
 }
 

@@ -23,8 +23,8 @@ json::value to_value(const std::string& text) { return json::string(text.data(),
 
 void check_length(std::string_view name, const std::string& value, std::size_t most, schema::Issues& issues) {
   if (value.size() <= most) return;
-  issues.add({"string_too_long", json::array{"body", name}, "String should have at most " + std::to_string(most) + " characters", to_value(value),
-              json::object{{"max_length", most}}});
+  issues.add({"string_too_long", json::array{"body", name}, "String should have at most " + std::to_string(most) + " characters",
+              to_value(value), json::object{{"max_length", most}}});
 }
 
 bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }

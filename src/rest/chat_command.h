@@ -11,11 +11,11 @@ namespace loquat::rest {
 /// `loquat chat`: a person's terminal for the REST channel.
 struct ChatOptions {
   std::string url = "http://127.0.0.1:8000";  ///< where Loquat listens, ROOT_PATH included
-  std::string thread;                          ///< empty: a new one
-  bool verbose = false;                        ///< shows intent and slots, through /admin/test/chat
-  std::string token;                           ///< admin token, for `verbose`
-  bool interactive = false;                    ///< a person at a terminal: prompt, line editing, history, hints
-  std::string history_file;                    ///< kept between runs; empty: none
+  std::string thread;                         ///< empty: a new one
+  bool verbose = false;                       ///< shows intent and slots, through /admin/test/chat
+  std::string token;                          ///< admin token, for `verbose`
+  bool interactive = false;                   ///< a person at a terminal: prompt, line editing, history, hints
+  std::string history_file;                   ///< kept between runs; empty: none
 };
 
 /// Sends one request and waits for its answer.

@@ -101,8 +101,8 @@ asio::awaitable<ConversationLocks::Guard> ConversationLocks::acquire(std::string
   timer.async_wait([state, waiter, key](const boost::system::error_code& error) {
     if (!error) state->give_up(key, waiter);
   });
-  const bool held = co_await async::await_completion<bool>(
-      [&](async::Completion<bool> completion) { state->wait(key, waiter, std::move(completion)); });
+  const bool held =
+      co_await async::await_completion<bool>([&](async::Completion<bool> completion) { state->wait(key, waiter, std::move(completion)); });
   if (!held) throw Error(Code::unavailable, "The conversation is busy");
   co_return Guard(state, std::move(key));
 }

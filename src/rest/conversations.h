@@ -15,8 +15,7 @@ class Conversations {
  public:
   /// Both must outlive it.
   Conversations(state::Store& states, const dialogue::Manager& manager, ConversationLocks::Settings settings);
-  Conversations(state::Store& states, const dialogue::Manager& manager)
-      : Conversations(states, manager, ConversationLocks::Settings()) {}
+  Conversations(state::Store& states, const dialogue::Manager& manager) : Conversations(states, manager, ConversationLocks::Settings()) {}
 
   /// The stored state of this turn. A message id that is known already gives the state of that time; nothing is decided or stored.
   /// Throws Error(unavailable) when a database is away, no bot is loaded yet, or others are always faster;

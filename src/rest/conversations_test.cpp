@@ -46,14 +46,18 @@ class BusyStore final : public state::Store {
   asio::awaitable<std::optional<state::State>> find_latest(const chat::ConversationId& id) override { return inner_->find_latest(id); }
   asio::awaitable<std::optional<state::State>> find_latest(const state::ThreadQuery& query) override { return inner_->find_latest(query); }
   asio::awaitable<std::optional<state::State>> find_by_message_id(const MessageId& id) override { return inner_->find_by_message_id(id); }
-  asio::awaitable<state::HistoryPage> history(const state::ThreadQuery& query, std::size_t limit, std::optional<std::string> before) override {
+  asio::awaitable<state::HistoryPage> history(const state::ThreadQuery& query, std::size_t limit,
+                                              std::optional<std::string> before) override {
     return inner_->history(query, limit, std::move(before));
   }
-  asio::awaitable<state::ThreadsPage> threads(std::size_t page, std::size_t limit, std::optional<Time> start, std::optional<Time> end) override {
+  asio::awaitable<state::ThreadsPage> threads(std::size_t page, std::size_t limit, std::optional<Time> start,
+                                              std::optional<Time> end) override {
     return inner_->threads(page, limit, start, end);
   }
   asio::awaitable<state::HistoryPage> search(const state::SearchQuery& query) override { return inner_->search(query); }
-  asio::awaitable<void> redact(const chat::ConversationId& id, const MessageId& message_id) override { return inner_->redact(id, message_id); }
+  asio::awaitable<void> redact(const chat::ConversationId& id, const MessageId& message_id) override {
+    return inner_->redact(id, message_id);
+  }
   asio::awaitable<bool> erase(const state::ThreadQuery& query) override { return inner_->erase(query); }
   asio::awaitable<std::size_t> delete_older(std::chrono::hours age, std::chrono::hours dedup, std::size_t limit) override {
     return inner_->delete_older(age, dedup, limit);
