@@ -31,7 +31,7 @@ PUBLIC = {
     "state": {"state.h", "store.h", "sql_rows.h", "memory_store.h"},
     "integrations": {"integration.h", "store.h", "memory_store.h"},
     "bot": {"definition.h", "store.h", "memory_store.h"},
-    "nlu": {"interpreter.h", "phrase_interpreter.h"},
+    "nlu": {"interpreter.h", "meaning.h", "phrase_interpreter.h"},
     "template": {"template.h"},
     "dialogue": {"manager.h"},
     "bus": {"bus.h", "handler.h", "item.h"},

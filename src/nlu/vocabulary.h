@@ -20,7 +20,7 @@ class Vocabulary {
 
  private:
   struct Hash {
-    using is_transparent = void;
+    using is_transparent = void;  // NOLINT(readability-identifier-naming)
     std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
   };
   boost::unordered_flat_map<std::string, std::uint32_t, Hash, std::equal_to<>> numbers_;
