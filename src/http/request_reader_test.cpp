@@ -67,6 +67,11 @@ TEST_P(Pieces, RefusesBodiesBeyondTheLimit) {
   EXPECT_THAT(read(head + "Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n", GetParam(), 5), ElementsAre("body too large"));
 }
 
+TEST_P(Pieces, ReadsAnEmptyChunkedBody) {
+  const std::string head = "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  EXPECT_THAT(read(head + "0\r\n\r\n" + head + "1\r\nx\r\n0\r\n\r\n", GetParam()), ElementsAre("POST /b ", "POST /b x"));
+}
+
 TEST_P(Pieces, RefusesMalformedChunks) {
   const std::string head = "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (const auto* body : {"x\r\nabc\r\n", "3\r\nabcd\r\n0\r\n\r\n", "-3\r\nabc\r\n", "0x3\r\nabc\r\n0\r\n\r\n", "3\r\nabc0\r\n\r\n",
