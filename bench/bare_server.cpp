@@ -53,7 +53,7 @@ asio::awaitable<void> talk(Server& server, tcp::socket socket) {
   boost::system::error_code failure;
   socket.set_option(tcp::no_delay(true), failure);
   beast::flat_buffer buffer;
-  const auto token = asio::redirect_error(asio::use_awaitable, failure);
+  auto token = asio::redirect_error(asio::use_awaitable, failure);
   for (;;) {
     http::request_parser<http::string_body> parser;
     parser.body_limit(std::uint64_t{1} << 22U);

@@ -95,7 +95,7 @@ class Requests {
 /// Reads one response; its status, 0 when the connection was closed.
 asio::awaitable<int> read_response(tcp::socket& socket, std::string& buffer) {
   boost::system::error_code failure;
-  const auto token = asio::redirect_error(asio::use_awaitable, failure);
+  auto token = asio::redirect_error(asio::use_awaitable, failure);
   const auto head = co_await asio::async_read_until(socket, asio::dynamic_buffer(buffer), "\r\n\r\n", token);
   if (failure) co_return 0;
   const int status = std::atoi(buffer.c_str() + 9);
