@@ -27,14 +27,22 @@ class Breaker {
   }
   void failed(const PostgresFailure& failure) {
     const std::lock_guard lock(mutex_);
+    if (!away_) log::warning("db", "the database is away", {{"detail", failure.log_detail()}});
+    away_ = true;
     closed_until_ = Clock::now() + (failure.kind() == Kind::timed_out ? std::chrono::milliseconds(1'000) : std::chrono::milliseconds(100));
     why_ = failure.log_detail();
+  }
+  void succeeded() {
+    const std::lock_guard lock(mutex_);
+    if (away_) log::info("db", "the database is back");
+    away_ = false;
   }
 
  private:
   mutable std::mutex mutex_;
   Clock::time_point closed_until_;
   std::string why_;
+  bool away_ = false;
 };
 
 struct Shared {
@@ -54,6 +62,7 @@ std::unique_ptr<PostgresConnection> connect(Shared& shared) {
   shared.breaker.check();
   try {
     auto connection = std::make_unique<PostgresConnection>(shared.settings);
+    shared.breaker.succeeded();
     connection->start_job(false, false);
     if (!shared.durability_checked.exchange(true)) warn_if_not_durable(*connection);
     return connection;

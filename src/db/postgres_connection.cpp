@@ -49,21 +49,23 @@ void PostgresConnection::wait(bool reading, bool writing, Clock::time_point dead
 
 // The name look-up inside PQconnectStart blocks; everything after it has our deadline.
 void PostgresConnection::connect() {
-  const auto user_timeout = std::to_string(settings_.connect_timeout.count());
+  const auto hosts = 1 + std::ranges::count(settings_.uri.substr(0, settings_.uri.find('?')), ',');
+  // Of several hosts the first may be one that swallows packets: the others must get their turn.
+  const auto host_limit = std::to_string(hosts > 1 ? settings_.connect_timeout.count() : 0);
   // What stands before dbname the URI may override.
   const std::array<const char*, 7> names = {"fallback_application_name", "keepalives_idle", "keepalives_interval", "tcp_user_timeout",
                                             "dbname", "client_encoding", nullptr};
-  const std::array<const char*, 7> values = {"loquat", "30", "10", user_timeout.c_str(), settings_.uri.c_str(), "UTF8", nullptr};
+  const std::array<const char*, 7> values = {"loquat", "30", "10", host_limit.c_str(), settings_.uri.c_str(), "UTF8", nullptr};
   connection_.reset(PQconnectStartParams(names.data(), values.data(), 1));
   if (!connection_) throw std::bad_alloc();
-  const auto deadline = Clock::now() + settings_.connect_timeout;
+  const auto deadline = Clock::now() + settings_.connect_timeout * hosts;
   if (PQstatus(connection_.get()) == CONNECTION_BAD) fail_lost(PostgresFailure::Kind::lost, words_of(connection_.get()));
   for (auto step = PGRES_POLLING_WRITING; step != PGRES_POLLING_OK; step = PQconnectPoll(connection_.get())) {
     if (step == PGRES_POLLING_FAILED) fail_lost(PostgresFailure::Kind::lost, words_of(connection_.get()));
     wait(step == PGRES_POLLING_READING, step == PGRES_POLLING_WRITING, deadline);
   }
   if (PQsetnonblocking(connection_.get(), 1) != 0) fail_lost(PostgresFailure::Kind::lost, words_of(connection_.get()));
-  PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);
+  PQsetNoticeReceiver(connection_.get(), &PostgresConnection::on_notice, this);
 }
 
 void PostgresConnection::configure() {
@@ -73,12 +75,22 @@ void PostgresConnection::configure() {
          "SET statement_timeout = " + limit + "; SET idle_in_transaction_session_timeout = " + idle);
 }
 
+// A server that shuts down says so to idle connections too; only then it closes them.
+void PostgresConnection::on_notice(void* self, const PGresult* notice) {
+  const char* state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+  if (state != nullptr && std::string_view(state).starts_with("57P")) static_cast<PostgresConnection*>(self)->broken_ = true;
+}
+
 bool PostgresConnection::is_stale() noexcept {
   if (broken_ || PQstatus(connection_.get()) != CONNECTION_OK) return true;
   pollfd entry{PQsocket(connection_.get()), POLLIN, 0};
-  if (::poll(&entry, 1, 0) == 0) return false;
-  // Something came unasked: a notice, a changed setting, or the end.
-  return PQconsumeInput(connection_.get()) == 0 || PQstatus(connection_.get()) != CONNECTION_OK;
+  while (::poll(&entry, 1, 0) > 0) {
+    // Something came unasked: a notice, a changed setting, or the end.
+    if (PQconsumeInput(connection_.get()) == 0) return true;
+    static_cast<void>(PQisBusy(connection_.get()));  // reads what has come
+    if (broken_ || PQstatus(connection_.get()) != CONNECTION_OK) return true;
+  }
+  return false;
 }
 
 std::string PostgresConnection::setting(std::string_view name) {

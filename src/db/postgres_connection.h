@@ -88,6 +88,7 @@ class PostgresConnection final : public Connection {
     const Values* parameters;
   };
 
+  static void on_notice(void* self, const PGresult* notice);
   void connect();
   void configure();
   void wait(bool reading, bool writing, Clock::time_point deadline);

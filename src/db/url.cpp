@@ -1,6 +1,9 @@
+#include <libpq-fe.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <memory>
 #include <string>
 
 #include "core/text.h"
@@ -105,6 +108,18 @@ std::string libpq_uri(std::string_view after_scheme) {
   return out;
 }
 
+/// libpq's own opinion, before anything connects. Its words may hold the password: only those on a parameter are passed on.
+void check_uri(const std::string& uri) {
+  char* raw = nullptr;
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(uri.c_str(), &raw), PQconninfoFree);
+  const std::unique_ptr<char, decltype(&PQfreemem)> words(raw, PQfreemem);
+  if (options) return;
+  const std::string_view text = words ? words.get() : "";
+  constexpr std::string_view parameter = "invalid URI query parameter: ";
+  if (text.starts_with(parameter)) refuse("a PostgreSQL URL has no parameter " + std::string(text::trim_ascii(text.substr(parameter.size()))));
+  refuse("this is no PostgreSQL URL: postgresql://user:password@host:5432/name");
+}
+
 std::string sqlite_path(std::string_view after_scheme) {
   const auto path = after_scheme.substr(0, after_scheme.find('?'));
   if (path.empty() || path == "/" || path == "/:memory:" || path == ":memory:") return ":memory:";
@@ -142,7 +157,9 @@ Url parse_url(std::string_view url) {
   if (scheme == "memory") return {Url::Kind::memory, std::string(url)};
   if (scheme == "sqlite" || scheme == "sqlite3" || scheme.starts_with("sqlite+")) return {Url::Kind::sqlite, sqlite_path(rest)};
   if (scheme == "postgres" || scheme == "postgresql" || scheme.starts_with("postgresql+") || scheme.starts_with("postgres+")) {
-    return {Url::Kind::postgres, libpq_uri(rest)};
+    auto uri = libpq_uri(rest);
+    check_uri(uri);
+    return {Url::Kind::postgres, std::move(uri)};
   }
   if (scheme == "mongodb" || scheme == "mongodb+srv") return {Url::Kind::mongodb, std::string(url)};
   if (scheme == "http" || scheme == "https") return {Url::Kind::http, std::string(url)};

@@ -41,6 +41,14 @@ TEST(DatabaseUrl, PostgresAndDriverForms) {
   EXPECT_EQ(postgres("postgresql://a:1,b:2/d?target_session_attrs=read-write"), "postgresql://a:1,b:2/d?target_session_attrs=read-write");
 }
 
+TEST(DatabaseUrl, WhatPostgresWouldRefuse) {
+  EXPECT_EQ(refusal("postgresql://u:secret@h/d?schema=public"), "a PostgreSQL URL has no parameter \"schema\"");
+  for (const auto* wrong : {"postgresql://u:secret@[::1/d", "postgresql://h/d?sslmode"}) {
+    EXPECT_NE(refusal(wrong), "taken") << wrong;
+    EXPECT_EQ(refusal(wrong).find("secret"), std::string::npos);
+  }
+}
+
 TEST(DatabaseUrl, PasswordsThatAreNotEscaped) {
   const auto postgres = [](std::string_view url) { return target(url, Url::Kind::postgres); };
   EXPECT_EQ(postgres("postgresql://u:p%40ss@h/d"), "postgresql://u:p%40ss@h/d");

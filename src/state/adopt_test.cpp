@@ -40,6 +40,16 @@ constexpr OldTable text_postgres_table = {
     "CREATE TABLE states (id SERIAL PRIMARY KEY, thread_id VARCHAR NOT NULL, user_message TEXT, bot_message TEXT, nlu TEXT, context TEXT,"
     " intent TEXT, parameters TEXT, extracted_parameters TEXT, missing_parameters TEXT, complete INTEGER DEFAULT 0, current_node VARCHAR,"
     " date VARCHAR(40), owner text NOT NULL)"};
+constexpr OldTable uuid_sqlite_table = {
+    "SqliteUuid", false,
+    "CREATE TABLE states (id VARCHAR(36) NOT NULL DEFAULT (hex(randomblob(16))), thread_id VARCHAR(255) NOT NULL, user_message JSON,"
+    " bot_message JSON, nlu JSON, context JSON, intent JSON, parameters JSON, extracted_parameters JSON, missing_parameters JSON,"
+    " complete BOOLEAN, current_node VARCHAR(255), date DATETIME, PRIMARY KEY (id))"};
+constexpr OldTable uuid_postgres_table = {
+    "PostgresUuid", true,
+    "CREATE TABLE states (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), thread_id text NOT NULL, user_message json, bot_message json, nlu json,"
+    " context json, intent json, parameters json, extracted_parameters json, missing_parameters json, complete boolean, current_node text,"
+    " date timestamptz)"};
 constexpr OldTable sqlalchemy_sqlite_table = {
     "SqliteSqlAlchemy", false,
     "CREATE TABLE states (id INTEGER NOT NULL, thread_id VARCHAR(255) NOT NULL, user_message JSON, bot_message JSON, nlu JSON, context JSON,"
@@ -82,6 +92,10 @@ class Adoption : public ::testing::TestWithParam<OldTable> {
       rows.replace(rows.size() - 2, 2, "', '')");
     }
     await(database_->run([&](db::Connection& c) { c.script(std::string(GetParam().create) + ";" + rows); }));
+    // As a service would have made it: without the default.
+    if (std::string_view(GetParam().name) == "PostgresUuid") {
+      await(database_->run([](db::Connection& c) { c.script("ALTER TABLE states ALTER COLUMN id DROP DEFAULT"); }));
+    }
     db::migrate(*database_, migrations());
     store_ = make_sql_store(*database_);
   }
@@ -145,7 +159,7 @@ TEST_P(Adoption, OnlyOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tables, Adoption,
-                         ::testing::Values(asyncpg_table, sqlalchemy_postgres_table, text_postgres_table, sqlalchemy_sqlite_table),
+                         ::testing::Values(asyncpg_table, sqlalchemy_postgres_table, text_postgres_table, uuid_postgres_table, sqlalchemy_sqlite_table, uuid_sqlite_table),
                          [](const auto& entry) { return entry.param.name; });
 
 }  // namespace
