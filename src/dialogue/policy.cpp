@@ -10,6 +10,9 @@ namespace {
 /// Context that belongs to one message only, whatever a state brings along.
 constexpr std::array<std::string_view, 4> message_keys{"channel", "page_id", "timestamp", "is_postback"};
 
+/// A person who types the separator again and again gets no more messages than this.
+constexpr std::size_t most_messages = 100;
+
 json::string_view as_json_view(std::string_view text) noexcept { return {text.data(), text.size()}; }
 
 json::object& object_of(json::value& value) {
@@ -229,7 +232,7 @@ json::array split_messages(std::string_view text) {
   constexpr std::string_view separator = "###";
   json::array messages;
   for (;;) {
-    const auto at = text.find(separator);
+    const auto at = messages.size() + 1 < most_messages ? text.find(separator) : std::string_view::npos;
     json::object message;
     message.emplace("text", as_json_view(text.substr(0, at)));
     messages.push_back(std::move(message));

@@ -71,7 +71,7 @@ struct Turn {
 /// `state` comes from begin_turn. `text` is the message's. Writes `nlu` too.
 [[nodiscard]] Turn next(const Rules& rules, state::State state, std::string_view text, const nlu::Meaning& meaning);
 
-/// "one###two" is two messages. Nothing is trimmed or left out.
+/// "one###two" is two messages. Nothing is trimmed or left out; behind the 99th separator the text stays whole.
 [[nodiscard]] json::array split_messages(std::string_view text);
 
 }  // namespace loquat::dialogue

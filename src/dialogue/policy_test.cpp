@@ -242,6 +242,9 @@ TEST(Policy, a_foreign_state_is_no_danger) {
 TEST(SplitMessages, nothing_is_trimmed) {
   EXPECT_EQ(to_json(split_messages("a ### b###")), R"([{"text":"a "},{"text":" b"},{"text":""}])");
   EXPECT_EQ(to_json(split_messages("")), R"([{"text":""}])");
+  std::string many;
+  for (int i = 0; i < 200; ++i) many += "###";
+  EXPECT_EQ(split_messages(many).size(), 100U);
   EXPECT_EQ(to_json(split_messages("####")), R"([{"text":""},{"text":"#"}])");
 }
 

@@ -37,7 +37,7 @@ std::expected<std::string, std::string> TextTemplate::render(const json::object&
   if (!template_) return std::unexpected(fault_);
   try {
     return template_->render(variables, {}, escape);
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     return std::unexpected(without_quotes(error.what()));
   }
 }
