@@ -136,10 +136,10 @@ class Chat {
     const auto* intent = find_member(state, "intent");
     const auto* nlu = find_member(state, "nlu");
     const auto* predicted = nlu == nullptr ? nullptr : find_member(*nlu, "intent");
+    const auto understood = predicted == nullptr ? std::string_view() : string_member(*predicted, "intent");
     const auto* confidence = predicted == nullptr ? nullptr : find_member(*predicted, "confidence");
     out_ << printable(fmt::format("     intent {} (understood {} at {})", intent == nullptr ? "" : string_member(*intent, "id"),
-                                  predicted == nullptr ? "" : string_member(*predicted, "intent"),
-                                  confidence == nullptr ? "?" : to_json(*confidence)))
+                                  understood.empty() ? "nothing" : understood, confidence == nullptr ? "?" : to_json(*confidence)))
          << '\n';
     out_ << printable("     slots " + text("extracted_parameters") + " missing " + text("missing_parameters")) << '\n';
   }
