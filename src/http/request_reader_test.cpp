@@ -75,7 +75,7 @@ TEST_P(Pieces, ReadsAnEmptyChunkedBody) {
 TEST_P(Pieces, RefusesMalformedChunks) {
   const std::string head = "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (const auto* body : {"x\r\nabc\r\n", "3\r\nabcd\r\n0\r\n\r\n", "-3\r\nabc\r\n", "0x3\r\nabc\r\n0\r\n\r\n", "3\r\nabc0\r\n\r\n",
-                           "FFFFFFFFFFFFFFFFF\r\n", "\r\n\r\n"}) {
+                           "FFFFFFFFFFFFFFFFF\r\n", "\r\n\r\n\r\n"}) {
     EXPECT_THAT(read(head + body, GetParam()), ElementsAre("bad 400")) << body;
   }
 }
