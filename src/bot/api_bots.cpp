@@ -42,8 +42,8 @@ asio::awaitable<http::Response> put_config(AdminStore& admin, http::Request& req
     const auto stored = co_await admin.find_config(name);
     wanted = choose_version(allowed, stored ? stored->version : 0);
   }
-  const auto stored = co_await admin.update_config(
-      name, [config = std::move(config)](json::object& current) { replace_config(config, current); }, wanted);
+  const auto stored =
+      co_await admin.update_config(name, [config = std::move(config)](json::object& current) { replace_config(config, current); }, wanted);
   auto response = http::Response::json_text(R"({"message":"Config updated successfully"})");
   if (stored) {
     audit(request, "config updated", name);
@@ -114,9 +114,7 @@ asio::awaitable<http::Response> activate(Store& store, const Builder& builder, h
 }
 
 json::object file_schema() {
-  return {{"type", "object"},
-          {"properties", {{"file", {{"type", "string"}, {"format", "binary"}}}}},
-          {"required", json::array{"file"}}};
+  return {{"type", "object"}, {"properties", {{"file", {{"type", "string"}, {"format", "binary"}}}}}, {"required", json::array{"file"}}};
 }
 
 json::object version_schema() {

@@ -219,22 +219,24 @@ json::object list_schema() {
 }
 
 void add_old_routes(http::Router& router, state::Store& states, const EraseThread& erase) {
-  router.add(http::Method::get, "/admin/chatlogs",
-             {.doc = {.summary = "List conversations, newest first",
-                      .tag = "chatlogs",
-                      .parameters = {query_parameter("page", limits(1, std::nullopt, 1)), query_parameter("limit", limits(1, most_items, 10)),
-                                     query_parameter("start_date", date_schema), query_parameter("end_date", date_schema)},
-                      .responses = {{200, list_schema()}}}},
-             [&states](http::Request& request) { return list(states, request); });
+  router.add(
+      http::Method::get, "/admin/chatlogs",
+      {.doc = {.summary = "List conversations, newest first",
+               .tag = "chatlogs",
+               .parameters = {query_parameter("page", limits(1, std::nullopt, 1)), query_parameter("limit", limits(1, most_items, 10)),
+                              query_parameter("start_date", date_schema), query_parameter("end_date", date_schema)},
+               .responses = {{200, list_schema()}}}},
+      [&states](http::Request& request) { return list(states, request); });
   router.add(http::Method::get, "/admin/chatlogs/{thread_id}",
              {.doc = {.summary = "A conversation's turns, oldest first",
                       .tag = "chatlogs",
                       .parameters = conversation_parameters(),
                       .responses = {{200, {}}}}},
              [&states](http::Request& request) { return get_thread(states, request); });
-  router.add(http::Method::delete_, "/admin/chatlogs/{thread_id}",
-             {.doc = {.summary = "Erase a conversation", .tag = "chatlogs", .parameters = conversation_parameters(), .responses = {{204, {}}}}},
-             [&states, erase](http::Request& request) { return remove_thread(states, erase, request); });
+  router.add(
+      http::Method::delete_, "/admin/chatlogs/{thread_id}",
+      {.doc = {.summary = "Erase a conversation", .tag = "chatlogs", .parameters = conversation_parameters(), .responses = {{204, {}}}}},
+      [&states, erase](http::Request& request) { return remove_thread(states, erase, request); });
 }
 
 }  // namespace
@@ -248,9 +250,10 @@ void add_chatlog_routes(http::Router& router, state::Store& states, AdminStore& 
                       .responses = {{200, object_schema({{"items", array_schema({{"type", "object"}})},
                                                          {"next", {{"type", json::array{"string", "null"}}}}})}}}},
              [&states](http::Request& request) { return search(states, request); });
-  router.add(http::Method::get, "/admin/chatlog-export",
-             {.doc = {.summary = "Export turns as JSON Lines", .tag = "chatlogs", .parameters = filter_parameters(), .responses = {{200, {}}}}},
-             [&states](http::Request& request) { return export_turns(states, request); });
+  router.add(
+      http::Method::get, "/admin/chatlog-export",
+      {.doc = {.summary = "Export turns as JSON Lines", .tag = "chatlogs", .parameters = filter_parameters(), .responses = {{200, {}}}}},
+      [&states](http::Request& request) { return export_turns(states, request); });
   router.add(http::Method::post, "/admin/chatlogs/{thread_id}/{version}/label",
              {.doc = {.summary = "Make a training example of what a person said",
                       .tag = "chatlogs",

@@ -136,8 +136,7 @@ void add_kind(http::Router& router, AdminStore& admin, Kind kind, const std::str
   router.add(http::Method::post, path,
              {.doc = {.summary = "Create an " + name, .tag = tag, .request_body = body, .responses = {{200, shown}}}},
              [&admin, kind](http::Request& request) { return create(admin, kind, request); });
-  router.add(http::Method::get, path + "/{id}",
-             {.doc = {.summary = "Read an " + name, .tag = tag, .responses = {{200, shown}, {404, {}}}}},
+  router.add(http::Method::get, path + "/{id}", {.doc = {.summary = "Read an " + name, .tag = tag, .responses = {{200, shown}, {404, {}}}}},
              [&admin, kind](http::Request& request) { return get(admin, kind, request); });
   router.add(http::Method::put, path + "/{id}",
              {.doc = {.summary = "Replace an " + name + std::string(guarded),

@@ -65,7 +65,8 @@ std::int64_t read_path_integer(const http::Request& request, std::string_view na
 json::object status_schema() { return object_schema({{"status", {{"type", "string"}}}}); }
 
 json::object query_parameter(std::string_view name, json::object schema, std::string_view description) {
-  json::object out{{"name", json::string_view(name.data(), name.size())}, {"in", "query"}, {"required", false}, {"schema", std::move(schema)}};
+  json::object out{
+      {"name", json::string_view(name.data(), name.size())}, {"in", "query"}, {"required", false}, {"schema", std::move(schema)}};
   if (!description.empty()) out.emplace("description", json::string_view(description.data(), description.size()));
   return out;
 }

@@ -4,9 +4,7 @@
 namespace loquat::bot {
 namespace {
 
-asio::awaitable<http::Response> welcome() {
-  co_return http::Response::json_text(R"({"message":"Welcome to AI Chatbot Framework API"})");
-}
+asio::awaitable<http::Response> welcome() { co_return http::Response::json_text(R"({"message":"Welcome to AI Chatbot Framework API"})"); }
 
 asio::awaitable<http::Response> serve_widget(const std::string& etag, http::Request& request) {
   http::Response response;
@@ -31,10 +29,10 @@ std::string make_script_etag() {
 }  // namespace
 
 void add_public_routes(http::Router& router) {
-  router.add(http::Method::get, "/",
-             {.access = http::Access::open,
-              .doc = {.summary = "A word of welcome", .tag = "bot", .responses = {{200, {{"type", "object"}}}}}},
-             [](http::Request& /*request*/) { return welcome(); });
+  router.add(
+      http::Method::get, "/",
+      {.access = http::Access::open, .doc = {.summary = "A word of welcome", .tag = "bot", .responses = {{200, {{"type", "object"}}}}}},
+      [](http::Request& /*request*/) { return welcome(); });
   router.add(http::Method::get, "/static/widget/script.js",
              {.access = http::Access::open, .doc = {.summary = "The web widget", .tag = "bot", .responses = {{200, {}}}}},
              [etag = make_script_etag()](http::Request& request) { return serve_widget(etag, request); });

@@ -40,8 +40,8 @@ asio::awaitable<http::Response> post_data(AdminStore& admin, http::Request& requ
   const auto stored = co_await find_story(admin, id);
   const auto wanted = choose_version(read_if_match(request.headers), stored.version);
   const std::size_t count = data.size();
-  const auto document = co_await admin.update(
-      Kind::intent, id, [data = std::move(data)](json::object& body) { body["trainingData"] = data; }, wanted);
+  const auto document =
+      co_await admin.update(Kind::intent, id, [data = std::move(data)](json::object& body) { body["trainingData"] = data; }, wanted);
   audit(request, "training data saved", id, {{"examples", count}});
   co_return make_success(document.version);
 }
@@ -75,13 +75,14 @@ asio::awaitable<http::Response> get_status(Store& store, AdminStore& admin, http
   for (const auto& version : co_await store.versions()) {
     if (version.active) active = version;
   }
-  co_return http::Response::json(json::object{{"version", active.version},
-                                              {"state", json::string_view(shown.state.data(), shown.state.size())},
-                                              {"built_at", active.version == 0 ? json::value(nullptr) : json::string(to_iso8601(active.built_at))},
-                                              {"intents", active.intents},
-                                              {"examples", active.examples},
-                                              {"progress", shown.progress},
-                                              {"message", shown.message}});
+  co_return http::Response::json(
+      json::object{{"version", active.version},
+                   {"state", json::string_view(shown.state.data(), shown.state.size())},
+                   {"built_at", active.version == 0 ? json::value(nullptr) : json::string(to_iso8601(active.built_at))},
+                   {"intents", active.intents},
+                   {"examples", active.examples},
+                   {"progress", shown.progress},
+                   {"message", shown.message}});
 }
 
 json::object status_document() {
@@ -114,9 +115,10 @@ void add_train_routes(http::Router& router, Store& store, AdminStore& admin, Bui
                       .tag = "train",
                       .responses = {{200, status_schema()}}}},
              [&builder](http::Request& request) { return build_models(builder, request); });
-  router.add(http::Method::get, "/admin/nlu/status",
-             {.doc = {.summary = "The active version and how the last build went", .tag = "train", .responses = {{200, status_document()}}}},
-             [&store, &admin](http::Request& request) { return get_status(store, admin, request); });
+  router.add(
+      http::Method::get, "/admin/nlu/status",
+      {.doc = {.summary = "The active version and how the last build went", .tag = "train", .responses = {{200, status_document()}}}},
+      [&store, &admin](http::Request& request) { return get_status(store, admin, request); });
 }
 
 }  // namespace loquat::bot

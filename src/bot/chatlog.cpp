@@ -53,7 +53,8 @@ std::string_view find_words(std::string_view text, const std::vector<std::string
   return {};
 }
 
-void add_span(json::array& spans, std::string_view text, const std::vector<Entity>& entities, std::string_view type, const json::value& value) {
+void add_span(json::array& spans, std::string_view text, const std::vector<Entity>& entities, std::string_view type,
+              const json::value& value) {
   const auto* canonical = value.if_string();
   if (canonical == nullptr) return;
   const auto found = find_words(text, words_of(entities, type, as_view(*canonical)));

@@ -78,7 +78,9 @@ TEST_F(BotCommands, SaysWhatIsWrongWithAFile) {
 }
 
 TEST_F(BotCommands, ExportComesBack) {
-  ASSERT_EQ(import(write(R"({"intents":[{"name":"a","intentId":"a","speechResponse":"é","parameters":[{"name":"p"}]}],"entities":[{"name":"e"}]})")), 0);
+  ASSERT_EQ(import(write(
+                R"({"intents":[{"name":"a","intentId":"a","speechResponse":"é","parameters":[{"name":"p"}]}],"entities":[{"name":"e"}]})")),
+            0);
   std::ostringstream exported;
   EXPECT_EQ(export_command(settings_, "", false, exported, errors_), 0);
   EXPECT_THAT(exported.str(), HasSubstr(R"("speechResponse": "\u00e9")"));

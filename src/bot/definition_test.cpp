@@ -133,9 +133,10 @@ TEST(DefaultDefinition, HasTheThreeIntents) {
   EXPECT_EQ(bot.intents[1].intent_id, "cancel");
   EXPECT_EQ(bot.intents[2].intent_id, "init_conversation");
   EXPECT_EQ(bot.config.intent_detection_threshold, 0.75);
-  EXPECT_EQ(to_json(json::value(bot.config.raw)),
-            R"({"pipeline_type":"traditional","traditional_settings":{"intent_detection_threshold":0.75,"entity_detection_threshold":0.65,"use_spacy":true},)"
-            R"("llm_settings":{"base_url":"http://127.0.0.1:11434/v1","api_key":"ollama","model_name":"llama2:13b-chat","max_tokens":4096,"temperature":0.7}})");
+  EXPECT_EQ(
+      to_json(json::value(bot.config.raw)),
+      R"({"pipeline_type":"traditional","traditional_settings":{"intent_detection_threshold":0.75,"entity_detection_threshold":0.65,"use_spacy":true},)"
+      R"("llm_settings":{"base_url":"http://127.0.0.1:11434/v1","api_key":"ollama","model_name":"llama2:13b-chat","max_tokens":4096,"temperature":0.7}})");
 }
 
 TEST(ReadConfig, DefaultsWhatIsMissingOrOfAnotherType) {

@@ -95,8 +95,8 @@ std::optional<Example> to_example(const json::value& value) {
   for (const auto& span : spans->get_array()) {
     const auto name = string_member(span, "name");
     if (name.empty()) continue;
-    example.entities.push_back({std::string(string_member(span, "value")), integer_member(span, "begin"), integer_member(span, "end"),
-                                std::string(name)});
+    example.entities.push_back(
+        {std::string(string_member(span, "value")), integer_member(span, "begin"), integer_member(span, "end"), std::string(name)});
   }
   return example;
 }
@@ -210,7 +210,8 @@ Entity to_entity(const Document& document) {
 Document to_document(const Intent& intent) {
   json::array sentences;
   for (const auto& sentence : intent.labeled_sentences) {
-    sentences.push_back(json::object{{"id", schema::write_value(sentence.id)}, {"data", sentence.data.is_array() ? sentence.data : json::array()}});
+    sentences.push_back(
+        json::object{{"id", schema::write_value(sentence.id)}, {"data", sentence.data.is_array() ? sentence.data : json::array()}});
   }
   Document document{intent.id, 0, {}};
   document.body = {{"name", intent.name},

@@ -53,7 +53,8 @@ struct IntentBody {
   std::vector<json::object> training_data;
 };
 BOOST_DESCRIBE_STRUCT(IntentBody, (),
-                      (name, user_defined, intent_id, api_trigger, api_details, speech_response, parameters, labeled_sentences, training_data))
+                      (name, user_defined, intent_id, api_trigger, api_details, speech_response, parameters, labeled_sentences,
+                       training_data))
 
 struct EntityBody {
   std::string name;
@@ -94,12 +95,9 @@ constexpr auto required_members(const IntentBody* /*unused*/) {
   return std::array<std::string_view, 3>{"name", "intent_id", "speech_response"};
 }
 constexpr auto renamed_members(const IntentBody* /*unused*/) {
-  return std::array{schema::Rename{"user_defined", "userDefined"},
-                    schema::Rename{"intent_id", "intentId"},
-                    schema::Rename{"api_trigger", "apiTrigger"},
-                    schema::Rename{"api_details", "apiDetails"},
-                    schema::Rename{"speech_response", "speechResponse"},
-                    schema::Rename{"labeled_sentences", "labeledSentences"},
+  return std::array{schema::Rename{"user_defined", "userDefined"},       schema::Rename{"intent_id", "intentId"},
+                    schema::Rename{"api_trigger", "apiTrigger"},         schema::Rename{"api_details", "apiDetails"},
+                    schema::Rename{"speech_response", "speechResponse"}, schema::Rename{"labeled_sentences", "labeledSentences"},
                     schema::Rename{"training_data", "trainingData"}};
 }
 constexpr auto required_members(const EntityValue* /*unused*/) { return std::array<std::string_view, 1>{"value"}; }

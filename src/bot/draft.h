@@ -12,10 +12,10 @@
 namespace loquat::bot {
 
 struct Draft {
-  std::int64_t revision = 0;       ///< counts the changes of anything in it
-  std::vector<Document> intents;   ///< in order of creation
+  std::int64_t revision = 0;      ///< counts the changes of anything in it
+  std::vector<Document> intents;  ///< in order of creation
   std::vector<Document> entities;
-  json::object config;             ///< of the bot `default`
+  json::object config;  ///< of the bot `default`
 };
 
 [[nodiscard]] Definition to_definition(const Draft& draft);
@@ -35,7 +35,7 @@ struct ExportFile {
 
 /// What an import does to a draft.
 struct ImportChanges {
-  std::vector<Document> intents;   ///< new ones (version 0) and the next bodies of existing ones (version as in the draft)
+  std::vector<Document> intents;  ///< new ones (version 0) and the next bodies of existing ones (version as in the draft)
   std::vector<Document> entities;
   Store::Imported counts;
 };

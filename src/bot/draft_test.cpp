@@ -13,23 +13,23 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-Draft import(Draft draft, std::string_view text) {
-  return merge(draft, apply_export(draft, parse_export_file(text, {}), {}));
-}
+Draft import(Draft draft, std::string_view text) { return merge(draft, apply_export(draft, parse_export_file(text, {}), {})); }
 
-constexpr std::string_view with_headers = R"({"intents":[{"name":"s","intentId":"s","speechResponse":"\u00e9","parameters":[{"name":"p","id":null}],
+constexpr std::string_view with_headers =
+    R"({"intents":[{"name":"s","intentId":"s","speechResponse":"\u00e9","parameters":[{"name":"p","id":null}],
   "apiDetails":{"url":"u","requestType":"GET","headers":[{"headerKey":"Authorization","headerValue":"one"},
   {"headerKey":"X-Plain","headerValue":"plain"},{"headerKey":"authorization","headerValue":"two"},{"headerKey":"X-Api-Key","headerValue":""},
   {"other":"x"}]}}]})";
 
 TEST(MakeExport, IsWhatTheOldBackendWrote) {
   const auto draft = import({}, with_headers);
-  EXPECT_EQ(to_json(json::value(make_export(draft, true)), {.ascii = true, .spaced = true}),
-            R"({"intents": [{"name": "s", "userDefined": true, "intentId": "s", "apiTrigger": false, "apiDetails": {"url": "u", "requestType": "GET", )"
-            R"("headers": [{"headerKey": "Authorization", "headerValue": "one"}, {"headerKey": "X-Plain", "headerValue": "plain"}, )"
-            R"({"headerKey": "authorization", "headerValue": "two"}, {"headerKey": "X-Api-Key", "headerValue": ""}, {"other": "x"}], )"
-            R"("isJson": false, "jsonData": "{}"}, "speechResponse": "\u00e9", )"
-            R"("parameters": [{"name": "p", "required": false, "type": null, "prompt": null}], "labeledSentences": [], "trainingData": []}], "entities": []})");
+  EXPECT_EQ(
+      to_json(json::value(make_export(draft, true)), {.ascii = true, .spaced = true}),
+      R"({"intents": [{"name": "s", "userDefined": true, "intentId": "s", "apiTrigger": false, "apiDetails": {"url": "u", "requestType": "GET", )"
+      R"("headers": [{"headerKey": "Authorization", "headerValue": "one"}, {"headerKey": "X-Plain", "headerValue": "plain"}, )"
+      R"({"headerKey": "authorization", "headerValue": "two"}, {"headerKey": "X-Api-Key", "headerValue": ""}, {"other": "x"}], )"
+      R"("isJson": false, "jsonData": "{}"}, "speechResponse": "\u00e9", )"
+      R"("parameters": [{"name": "p", "required": false, "type": null, "prompt": null}], "labeledSentences": [], "trainingData": []}], "entities": []})");
 }
 
 TEST(MakeExport, MasksSecrets) {
@@ -57,7 +57,9 @@ std::vector<schema::Issue> restore(json::object& body, const json::object* previ
 }
 
 json::object with_header(std::string_view name, std::string_view value) {
-  return parse_json(R"({"apiDetails":{"headers":[{"headerKey":")" + std::string(name) + R"(","headerValue":")" + std::string(value) + R"("}]}})").as_object();
+  return parse_json(R"({"apiDetails":{"headers":[{"headerKey":")" + std::string(name) + R"(","headerValue":")" + std::string(value) +
+                    R"("}]}})")
+      .as_object();
 }
 std::string header_of(const json::object& body) { return body.at("apiDetails").at("headers").at(0).at("headerValue").as_string().c_str(); }
 
@@ -110,7 +112,8 @@ state::State make_turn(std::string_view text) {
   state::State state;
   state.conversation = {"rest", "", "t"};
   state.version = 3;
-  state.user_message = json::object{{"thread_id", "t"}, {"text", json::string(text)}, {"channel", "rest"}, {"context", json::object{{"a", 1}}}};
+  state.user_message =
+      json::object{{"thread_id", "t"}, {"text", json::string(text)}, {"channel", "rest"}, {"context", json::object{{"a", 1}}}};
   state.bot_message = parse_json(R"([{"text":"x","quick_replies":[]},{"attachment":{}}])");
   state.nlu = parse_json(R"({"entities":{"city":"Köln","size":["big","missing"]},"intent":{"intent":"order","confidence":0.5}})");
   state.context = json::object{{"b", 2}};
@@ -131,8 +134,9 @@ TEST(ChatLog, ShowsATurnAsTheOldOneDid) {
 TEST(ChatLog, MakesAnExampleWithTheEntitiesThatStandInTheText) {
   const auto example = make_training_example(make_turn("ein Big in Cologne"), {{"", "city", {{"Köln", {"Colonia", "cologne"}}}}});
   ASSERT_TRUE(example.has_value());
-  EXPECT_EQ(to_json(json::value(*example)),
-            R"({"text":"ein Big in Cologne","entities":[{"value":"Cologne","begin":11,"end":18,"name":"city"},{"value":"Big","begin":4,"end":7,"name":"size"}]})");
+  EXPECT_EQ(
+      to_json(json::value(*example)),
+      R"({"text":"ein Big in Cologne","entities":[{"value":"Cologne","begin":11,"end":18,"name":"city"},{"value":"Big","begin":4,"end":7,"name":"size"}]})");
   EXPECT_FALSE(make_training_example(make_turn("  "), {}).has_value());
   json::object intent{{"trainingData", json::array()}};
   add_example(intent, *example);
@@ -141,8 +145,9 @@ TEST(ChatLog, MakesAnExampleWithTheEntitiesThatStandInTheText) {
 }
 
 TEST(ChatLog, SearchItemsHaveTheInterpretersIntent) {
-  EXPECT_EQ(to_json(json::value(make_search_item(make_turn("hi")))),
-            R"({"thread_id":"t","version":3,"date":"2023-11-14T22:13:20.123000+00:00","text":"hi","intent":"order","confidence":0.5,"channel":"rest"})");
+  EXPECT_EQ(
+      to_json(json::value(make_search_item(make_turn("hi")))),
+      R"({"thread_id":"t","version":3,"date":"2023-11-14T22:13:20.123000+00:00","text":"hi","intent":"order","confidence":0.5,"channel":"rest"})");
 }
 
 }  // namespace

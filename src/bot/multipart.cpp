@@ -123,9 +123,8 @@ std::vector<FormPart> parse_multipart(std::string_view content_type, std::string
     const std::size_t content = at + head_end + 4;
     // An empty content shares its line end with the delimiter's.
     const std::size_t end = find_delimiter(body, delimiter, content - line_end.size());
-    auto part = make_part(rest.substr(0, head_end), end == std::string_view::npos || end < content
-                                                        ? std::string_view()
-                                                        : body.substr(content, end - content));
+    auto part = make_part(rest.substr(0, head_end),
+                          end == std::string_view::npos || end < content ? std::string_view() : body.substr(content, end - content));
     if (end == std::string_view::npos) return parts;
     if (parts.size() == most_parts) refuse("Too many fields. Maximum number of fields is 1000.");
     parts.push_back(std::move(part));

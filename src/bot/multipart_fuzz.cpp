@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     for (const auto& part : loquat::bot::parse_multipart(input.substr(0, line), body)) {
       if (part.content.size() > body.size()) std::abort();
-      if (!part.content.empty() && (part.content.data() < body.data() || part.content.data() + part.content.size() > body.data() + body.size())) {
+      if (!part.content.empty() &&
+          (part.content.data() < body.data() || part.content.data() + part.content.size() > body.data() + body.size())) {
         std::abort();
       }
     }

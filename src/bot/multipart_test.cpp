@@ -31,10 +31,11 @@ TEST(Multipart, ReadsWhatCurlSends) {
 }
 
 TEST(Multipart, ReadsSeveralPartsAndOddHeads) {
-  const auto parts = parse_multipart("Multipart/Form-Data; charset=utf-8; BOUNDARY=\"x\"",
-                                     "\r\n--x\r\ncontent-disposition: form-data;name=a\r\n\r\n1\r\n"
-                                     "--x\r\nX-More: 1\r\nContent-Disposition: form-data; filename=\"q\\\"\\\\;x.json\"; name=\"b\"\r\n\r\n\r\n--x\r\n"
-                                     "Content-Disposition: form-data; name=c; filename*=UTF-8''%e2%82%ac.json\r\n\r\n--xy\r\n--x--ignored");
+  const auto parts =
+      parse_multipart("Multipart/Form-Data; charset=utf-8; BOUNDARY=\"x\"",
+                      "\r\n--x\r\ncontent-disposition: form-data;name=a\r\n\r\n1\r\n"
+                      "--x\r\nX-More: 1\r\nContent-Disposition: form-data; filename=\"q\\\"\\\\;x.json\"; name=\"b\"\r\n\r\n\r\n--x\r\n"
+                      "Content-Disposition: form-data; name=c; filename*=UTF-8''%e2%82%ac.json\r\n\r\n--xy\r\n--x--ignored");
   ASSERT_EQ(parts.size(), 3U);
   EXPECT_EQ(parts[0].name, "a");
   EXPECT_FALSE(parts[0].filename.has_value());

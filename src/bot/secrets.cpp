@@ -13,9 +13,9 @@ std::string to_text(const json::string& text) { return {text.data(), text.size()
 
 /// A secret of an intent and where it stands.
 struct HeaderSecret {
-  std::string name;             ///< lower case
-  std::size_t occurrence = 0;   ///< among headers of that name
-  std::size_t index = 0;        ///< in the list
+  std::string name;            ///< lower case
+  std::size_t occurrence = 0;  ///< among headers of that name
+  std::size_t index = 0;       ///< in the list
   json::value* value = nullptr;
 };
 
@@ -143,9 +143,8 @@ void restore_config_secrets(json::object& config, const json::object& previous, 
   std::map<std::string, std::string> stored;
   // What GET shows for a config that says nothing about the model's key is the default, masked.
   stored["llm_settings.api_key"] = read_config_body(previous).llm_settings.api_key;
-  static_cast<void>(with_config_secrets(previous, [&](const std::string& path, json::value& value) {
-    stored[path] = to_text(value.get_string());
-  }));
+  static_cast<void>(
+      with_config_secrets(previous, [&](const std::string& path, json::value& value) { stored[path] = to_text(value.get_string()); }));
   config = with_config_secrets(std::move(config), [&](const std::string& path, json::value& value) {
     const auto text = to_text(value.get_string());
     json::array place = loc;

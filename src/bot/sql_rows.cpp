@@ -218,11 +218,10 @@ std::int64_t insert_version(db::Connection& connection, const Draft& draft, std:
   const std::int64_t number = connection("SELECT coalesce(max(number), 0) + 1 FROM bot_versions")->integer(0, 0);
   std::size_t examples = 0;
   for (const auto& document : draft.intents) examples += count_examples(document.body);
-  connection(
-      "INSERT INTO bot_versions (number, built_at, built_by, intents, entities, examples, body) VALUES ($1, $2, $3, $4, $5, $6, $7)", number,
-      to_microseconds(now()), std::string(built_by), static_cast<std::int64_t>(draft.intents.size()),
-      static_cast<std::int64_t>(draft.entities.size()), static_cast<std::int64_t>(examples),
-      to_json(json::value(make_version_body(draft, keyring))));
+  connection("INSERT INTO bot_versions (number, built_at, built_by, intents, entities, examples, body) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+             number, to_microseconds(now()), std::string(built_by), static_cast<std::int64_t>(draft.intents.size()),
+             static_cast<std::int64_t>(draft.entities.size()), static_cast<std::int64_t>(examples),
+             to_json(json::value(make_version_body(draft, keyring))));
   connection("UPDATE bot_state SET active = $1 WHERE one = 1", number);
   connection("DELETE FROM bot_versions WHERE number <= $1 AND number <> $2", number - kept_versions, number);
   return number;

@@ -60,9 +60,8 @@ constexpr int optimistic_attempts = 5;
 SqlStore::SqlStore(db::Database& database, Keys keyring) : database_(database), keyring_(std::move(keyring)) {}
 
 asio::awaitable<std::int64_t> SqlStore::active_version() {
-  co_return co_await database_.read([](db::Connection& connection) {
-    return connection("SELECT active FROM bot_state WHERE one = 1")->integer(0, 0);
-  });
+  co_return co_await database_.read(
+      [](db::Connection& connection) { return connection("SELECT active FROM bot_state WHERE one = 1")->integer(0, 0); });
 }
 
 asio::awaitable<std::optional<Definition>> SqlStore::load_version(std::int64_t version) {
@@ -83,12 +82,13 @@ asio::awaitable<std::int64_t> SqlStore::publish(std::string built_by, std::funct
     });
     if (number != 0) co_return number;
   }
-  co_return co_await database_.write([keys = keyring_, built_by = std::move(built_by), check = std::move(check)](db::Connection& connection) {
-    sql::lock_draft(connection);
-    const auto draft = sql::load_draft(connection, *keys);
-    if (check) check(to_definition(draft));
-    return sql::insert_version(connection, draft, built_by, *keys);
-  });
+  co_return co_await database_.write(
+      [keys = keyring_, built_by = std::move(built_by), check = std::move(check)](db::Connection& connection) {
+        sql::lock_draft(connection);
+        const auto draft = sql::load_draft(connection, *keys);
+        if (check) check(to_definition(draft));
+        return sql::insert_version(connection, draft, built_by, *keys);
+      });
 }
 
 asio::awaitable<std::vector<VersionSummary>> SqlStore::versions() {
@@ -97,6 +97,7 @@ asio::awaitable<std::vector<VersionSummary>> SqlStore::versions() {
         "SELECT v.number, v.built_at, v.built_by, v.intents, v.entities, v.examples, s.active "
         "FROM bot_versions v CROSS JOIN bot_state s ORDER BY v.number DESC");
     std::vector<VersionSummary> out;
+    out.reserve(rows->size());
     for (std::size_t i = 0; i < rows->size(); ++i) {
       out.push_back({rows->integer(i, 0), from_microseconds(rows->integer(i, 1)), rows->integer(i, 0) == rows->integer(i, 6),
                      rows->text(i, 2), static_cast<std::size_t>(rows->integer(i, 3)), static_cast<std::size_t>(rows->integer(i, 4)),
@@ -121,9 +122,7 @@ asio::awaitable<void> SqlStore::ensure_default() {
   co_await database_.write([keys = keyring_](db::Connection& connection) { sql::ensure_default(connection, *keys); });
 }
 
-asio::awaitable<Store::Imported> SqlStore::import(Definition definition) {
-  co_return co_await import_file(to_export_text(definition), {});
-}
+asio::awaitable<Store::Imported> SqlStore::import(Definition definition) { co_return co_await import_file(to_export_text(definition), {}); }
 
 asio::awaitable<Definition> SqlStore::draft() {
   co_return co_await database_.read(
@@ -159,9 +158,8 @@ asio::awaitable<Document> SqlStore::update(Kind kind, std::string id, Change cha
 }
 
 asio::awaitable<bool> SqlStore::remove(Kind kind, std::string id, std::optional<std::int64_t> if_version) {
-  co_return co_await database_.write([kind, id = std::move(id), if_version](db::Connection& connection) {
-    return remove_one(connection, kind, id, if_version);
-  });
+  co_return co_await database_.write(
+      [kind, id = std::move(id), if_version](db::Connection& connection) { return remove_one(connection, kind, id, if_version); });
 }
 
 asio::awaitable<std::optional<AdminStore::StoredConfig>> SqlStore::find_config(std::string bot) {
@@ -171,8 +169,8 @@ asio::awaitable<std::optional<AdminStore::StoredConfig>> SqlStore::find_config(s
 
 asio::awaitable<std::optional<AdminStore::StoredConfig>> SqlStore::update_config(std::string bot, Change change,
                                                                                  std::optional<std::int64_t> if_version) {
-  co_return co_await database_.write([keys = keyring_, bot = std::move(bot), change = std::move(change), if_version](
-                                         db::Connection& connection) -> std::optional<StoredConfig> {
+  co_return co_await database_.write([keys = keyring_, bot = std::move(bot), change = std::move(change),
+                                      if_version](db::Connection& connection) -> std::optional<StoredConfig> {
     sql::change_draft(connection);
     auto stored = sql::find_config(connection, bot, *keys);
     if (!stored) return std::nullopt;

@@ -106,8 +106,7 @@ TEST_P(BotStore, EditsTheDraftOnly) {
   EXPECT_EQ(await(store().load_version(1))->intents.size(), 3U);
   EXPECT_EQ(await(store().draft()).intents.size(), 4U);
 
-  const auto updated = await(admin().update(
-      Kind::intent, created.id, [](json::object& body) { body["speechResponse"] = "new"; }, 1));
+  const auto updated = await(admin().update(Kind::intent, created.id, [](json::object& body) { body["speechResponse"] = "new"; }, 1));
   EXPECT_EQ(updated.version, 2);
   EXPECT_EQ(await(admin().find(Kind::intent, created.id))->body.at("speechResponse"), "new");
 
@@ -244,8 +243,7 @@ TEST_P(BotStore, KeepsTextsOfAllKinds) {
   EXPECT_FALSE(await(admin().find(Kind::intent, "nonsense")).has_value());
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, BotStore, ::testing::Values("memory", "sqlite", "postgres"),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Stores, BotStore, ::testing::Values("memory", "sqlite", "postgres"), [](const auto& info) { return info.param; });
 
 /// Only where there is a database.
 class SqlBotStore : public BotStore {};
@@ -258,7 +256,8 @@ TEST_P(SqlBotStore, ForgetsTheOldestVersions) {
   EXPECT_EQ(versions.front().version, kept_versions + 6);
 }
 
-constexpr std::string_view with_secret = R"({"intents":[{"name":"s","intentId":"s","speechResponse":"","apiDetails":{"url":"u","requestType":"GET",
+constexpr std::string_view with_secret =
+    R"({"intents":[{"name":"s","intentId":"s","speechResponse":"","apiDetails":{"url":"u","requestType":"GET",
   "headers":[{"headerKey":"Authorization","headerValue":"Bearer top"},{"headerKey":"X-Plain","headerValue":"plain"}]}}]})";
 
 TEST_P(SqlBotStore, KeepsSecretsEncrypted) {
@@ -267,7 +266,8 @@ TEST_P(SqlBotStore, KeepsSecretsEncrypted) {
   await(store().publish("x", {}));
   const auto dump = await(opened_.database->read([](db::Connection& connection) {
     std::string all;
-    for (const auto* sql : {"SELECT body FROM bot_documents", "SELECT body FROM bot_versions WHERE number = 2", "SELECT body FROM bot_configs"}) {
+    for (const auto* sql :
+         {"SELECT body FROM bot_documents", "SELECT body FROM bot_versions WHERE number = 2", "SELECT body FROM bot_configs"}) {
       const auto rows = connection.query(sql);
       for (std::size_t i = 0; i < rows->size(); ++i) all += rows->text(i, 0);
     }
@@ -357,8 +357,7 @@ TEST_P(SqlBotStore, FirstStartsDoNotCollide) {
   EXPECT_EQ(await(admin().list(Kind::intent)).size(), 3U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Databases, SqlBotStore, ::testing::Values("sqlite", "postgres"),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Databases, SqlBotStore, ::testing::Values("sqlite", "postgres"), [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace loquat::bot
