@@ -1,8 +1,8 @@
 #include "db/sqlite.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <deque>
-#include <future>
 #include <mutex>
 
 #include "core/log.h"
@@ -214,12 +214,24 @@ void SqliteDatabase::run_job(SqliteConnection& connection, Waiting& waiting, boo
 }
 
 void SqliteDatabase::run_blocking(const std::function<void(Connection&)>& job) {
-  std::promise<void> finished;
-  auto result = finished.get_future();
+  struct Outcome {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool known = false;
+    std::exception_ptr error;
+  };
+  const auto outcome = std::make_shared<Outcome>();
   enqueue({[&job](Connection& connection) { job(connection); },
-           [&finished](std::exception_ptr error) { error ? finished.set_exception(std::move(error)) : finished.set_value(); },
+           [outcome](std::exception_ptr error) {
+             const std::lock_guard lock(outcome->mutex);
+             outcome->error = std::move(error);
+             outcome->known = true;
+             outcome->changed.notify_one();
+           },
            Clock::now(), true});
-  result.get();
+  std::unique_lock lock(outcome->mutex);
+  outcome->changed.wait(lock, [&outcome] { return outcome->known; });
+  if (outcome->error) std::rethrow_exception(std::exchange(outcome->error, nullptr));
 }
 
 void SqliteDatabase::close() {
