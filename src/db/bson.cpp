@@ -182,6 +182,13 @@ Bson& Bson::add_null(std::string_view name) {
   require(bson_append_null(document_, name.data(), length_of(name)));
   return *this;
 }
+Bson& Bson::add(std::string_view name, const ObjectId& id) {
+  bson_oid_t bytes;
+  if (!bson_oid_is_valid(id.hex.data(), id.hex.size())) throw Error(Code::invalid, "not an object id");
+  bson_oid_init_from_string(&bytes, id.hex.c_str());
+  require(bson_append_oid(document_, name.data(), length_of(name), &bytes));
+  return *this;
+}
 Bson& Bson::add_object_id(std::string_view name) {
   bson_oid_t id;
   bson_oid_init(&id, nullptr);
@@ -227,6 +234,7 @@ std::optional<bool> Bson::find_boolean(std::string_view name) const {
 std::optional<Time> Bson::find_time(std::string_view name) const {
   bson_iter_t place;
   if (!find(document_, name, place)) return std::nullopt;
+  if (BSON_ITER_HOLDS_OID(&place)) return Time(std::chrono::seconds(bson_oid_get_time_t(bson_iter_oid(&place))));
   if (BSON_ITER_HOLDS_DATE_TIME(&place)) return from_microseconds(bson_iter_date_time(&place) * 1'000);
   const auto text = find_text(name);
   return text ? parse_iso8601(*text) : std::nullopt;

@@ -15,6 +15,11 @@
 /// BSON documents and their way to and from JSON. For db/ and the mongo stores only.
 namespace loquat::db {
 
+/// 24 hex digits that stand for an object id.
+struct ObjectId {
+  std::string hex;
+};
+
 /// A document of our own. Members are added in order: Bson().add("id", id).add("version", 1).
 class Bson {
  public:
@@ -43,6 +48,7 @@ class Bson {
   Bson& add(std::string_view name, const Bson& document);
   Bson& add(std::string_view name, std::span<const Bson> documents);
   Bson& add_null(std::string_view name);
+  Bson& add(std::string_view name, const ObjectId& id);
   Bson& add_object_id(std::string_view name);  ///< a new one
   /// The value under `from` of another document, of whatever type; null when there is none.
   Bson& add_same(std::string_view name, const Bson& other, std::string_view from);
@@ -53,7 +59,7 @@ class Bson {
   [[nodiscard]] std::optional<std::string> find_text(std::string_view name) const;
   [[nodiscard]] std::optional<std::int64_t> find_integer(std::string_view name) const;  ///< int32, int64, whole doubles
   [[nodiscard]] std::optional<bool> find_boolean(std::string_view name) const;
-  /// A Date, or ISO text.
+  /// A Date, ISO text, or when an object id was made.
   [[nodiscard]] std::optional<Time> find_time(std::string_view name) const;
   /// Null when it is missing.
   [[nodiscard]] json::value value(std::string_view name) const;

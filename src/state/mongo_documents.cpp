@@ -23,7 +23,8 @@ json::value read_or_null(const Bson& document, std::string_view name, json::kind
 
 Time read_date(const Bson& document) {
   if (const auto exact = document.find_integer("date_us")) return from_microseconds(*exact);
-  return document.find_time("date").value_or(Time());
+  if (const auto date = document.find_time("date")) return *date;
+  return document.find_time("_id").value_or(Time());
 }
 
 }  // namespace

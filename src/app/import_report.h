@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <string_view>
+
+namespace loquat::app {
+
+/// What an import says while it runs and counts on the way.
+class ImportReport {
+ public:
+  /// `bar`: draw progress on `errors`, which is a terminal.
+  ImportReport(std::ostream& out, std::ostream& errors, bool bar) : out_(out), errors_(errors), bar_(bar) {}
+
+  void begin(std::string_view part, std::int64_t total);
+  void done() { ++taken_; step(); }
+  void known() { ++known_; step(); }
+  /// A document that is left out.
+  void misfit(std::string_view id, std::string_view reason);
+  void note(std::string_view text);
+  /// The counts of the part.
+  void end();
+  [[nodiscard]] bool has_misfits() const noexcept { return any_misfit_; }
+  [[nodiscard]] std::int64_t seen() const noexcept { return taken_ + known_ + left_out_; }
+
+ private:
+  void step();
+  void clear_bar();
+
+  std::ostream& out_;
+  std::ostream& errors_;
+  bool bar_;
+  std::string part_;
+  std::int64_t total_ = 0;
+  std::int64_t taken_ = 0;
+  std::int64_t known_ = 0;
+  std::int64_t left_out_ = 0;
+  int drawn_ = -1;  ///< per mille
+  bool any_misfit_ = false;
+};
+
+}  // namespace loquat::app
