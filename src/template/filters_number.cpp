@@ -9,6 +9,13 @@ namespace loquat::tmpl {
 
 namespace {
 
+/// An inline if without else gives Jinja2's own Undefined, which fails when it is converted.
+void require_usable(const Value& value) {
+  if (value.is_undefined() && value.undefined->plain) {
+    fail("the inline if-expression evaluated to false and no else section was defined.");
+  }
+}
+
 Value abs_filter(Runtime& rt, const Value& value, const Args& args) {
   expect_none("abs", args);
   if (!is_number(value)) {
@@ -37,6 +44,7 @@ Value int_filter(Runtime& rt, const Value& value, const Args& args) {
     }
     return whole ? *whole : otherwise;
   }
+  require_usable(value);
   return is_int(value) ? affirm(rt, value) : otherwise;
 }
 
@@ -51,6 +59,7 @@ Value float_filter(Runtime& rt, const Value& value, const Args& args) {
       return Value::of(*real);
     }
   }
+  require_usable(value);
   return fallback != nullptr ? *fallback : Value::of(0.0);
 }
 

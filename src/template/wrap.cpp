@@ -21,13 +21,17 @@ using View = std::u32string_view;
 /// Cuts a text into words and white space where textwrap's wordsep_re does.
 class Splitter {
  public:
-  explicit Splitter(View text) : text_(text) {}
+  explicit Splitter(View text) : text_(text), run_end_(text.size() + 1, text.size()) {
+    for (std::size_t i = text.size(); i-- > 0;) {
+      run_end_[i] = text[i] == '-' ? run_end_[i + 1] : i;
+    }
+  }
 
-  [[nodiscard]] std::vector<Text> run() {
-    std::vector<Text> chunks;
+  [[nodiscard]] std::vector<View> run() {
+    std::vector<View> chunks;
     while (at_ < text_.size()) {
       const std::size_t end = chunk_end();
-      chunks.emplace_back(text_.substr(at_, end - at_));
+      chunks.push_back(text_.substr(at_, end - at_));
       at_ = end;
     }
     return chunks;
@@ -39,10 +43,7 @@ class Splitter {
 
   /// Two dashes or more at `i` with a word after them: gives where they end, else 0.
   [[nodiscard]] std::size_t em_dash(std::size_t i) const noexcept {
-    std::size_t end = i;
-    while (dash(end)) {
-      ++end;
-    }
+    const std::size_t end = run_end_[i];
     return end >= i + 2 && end < text_.size() && is_word(text_[end]) ? end : 0;
   }
 
@@ -81,17 +82,18 @@ class Splitter {
   }
 
   View text_;
+  std::vector<std::size_t> run_end_;  ///< for each place, where the dashes that start there end
   std::size_t at_ = 0;
 };
 
-[[nodiscard]] std::vector<Text> split_simple(View text) {
-  std::vector<Text> chunks;
+[[nodiscard]] std::vector<View> split_simple(View text) {
+  std::vector<View> chunks;
   for (std::size_t at = 0; at < text.size();) {
     std::size_t end = at;
     while (end < text.size() && is_blank(text[end]) == is_blank(text[at])) {
       ++end;
     }
-    chunks.emplace_back(text.substr(at, end - at));
+    chunks.push_back(text.substr(at, end - at));
     at = end;
   }
   return chunks;
@@ -100,10 +102,10 @@ class Splitter {
 [[nodiscard]] bool is_all_space(View text) noexcept { return std::ranges::all_of(text, is_space); }
 
 /// Where a word that is too long for a whole line is cut.
-[[nodiscard]] std::size_t break_at(const Text& word, std::size_t space, bool on_hyphens) noexcept {
+[[nodiscard]] std::size_t break_at(View word, std::size_t space, bool on_hyphens) noexcept {
   if (on_hyphens && word.size() > space && space > 0) {
     const std::size_t hyphen = word.rfind(U'-', space - 1);
-    if (hyphen != Text::npos && hyphen > 0 && word.find_first_not_of(U'-') < hyphen) {
+    if (hyphen != View::npos && hyphen > 0 && word.substr(0, hyphen).find_first_not_of(U'-') != View::npos) {
       return hyphen + 1;
     }
   }
@@ -117,29 +119,29 @@ std::vector<std::string> wrap_line(std::string_view text, const WrapStyle& style
     fail("invalid width " + std::to_string(style.width) + " (must be > 0)");
   }
   const Text all = to_chars32(text);
-  std::vector<Text> chunks = style.break_on_hyphens ? Splitter(all).run() : split_simple(all);
+  std::vector<View> chunks = style.break_on_hyphens ? Splitter(all).run() : split_simple(all);
   std::ranges::reverse(chunks);
   const auto width = static_cast<std::size_t>(style.width);
   std::vector<std::string> lines;
   while (!chunks.empty()) {
-    std::vector<Text> line;
+    std::vector<View> line;
     std::size_t length = 0;
     if (!lines.empty() && is_all_space(chunks.back())) {
       chunks.pop_back();
     }
     while (!chunks.empty() && length + chunks.back().size() <= width) {
       length += chunks.back().size();
-      line.push_back(std::move(chunks.back()));
+      line.push_back(chunks.back());
       chunks.pop_back();
     }
     if (!chunks.empty() && chunks.back().size() > width) {
       if (style.break_long_words) {
-        Text& word = chunks.back();
+        View& word = chunks.back();
         const std::size_t end = break_at(word, width - length, style.break_on_hyphens);
         line.push_back(word.substr(0, end));
-        word.erase(0, end);
+        word.remove_prefix(end);
       } else if (line.empty()) {
-        line.push_back(std::move(chunks.back()));
+        line.push_back(chunks.back());
         chunks.pop_back();
       }
     }
@@ -148,7 +150,7 @@ std::vector<std::string> wrap_line(std::string_view text, const WrapStyle& style
     }
     if (!line.empty()) {
       Text joined;
-      for (const Text& part : line) {
+      for (const View part : line) {
         joined += part;
       }
       lines.push_back(to_utf8(joined));

@@ -36,7 +36,7 @@ UNDEFINED = ["u", "u.x", "d.nope", "nums[9]"]
 TEXT_FILTERS = """upper lower title capitalize trim length wordcount reverse e escape striptags urlencode string list first last
   int float tojson pprint urlize forceescape safe trim('a') center(9) truncate(5) truncate(6,true,'.',0) truncate(7,leeway=0)
   replace('a','o') replace('l','') indent indent(2,true) indent('>',blank=true) wordwrap(5) wordwrap(7,false) default('d')
-  default('d',true) batch(3)|list join('-') sort|join unique|join min max random|length filesizeformat count d('x')""".split()
+  default('d',true) batch(3)|list join('-') sort|join unique|join min max filesizeformat count d('x')""".split()
 NUMBER_FILTERS = """abs round round(1) round(1,'ceil') round(-1) round(0,'floor') int float string filesizeformat
   filesizeformat(true) tojson default(5) upper length pprint""".split()
 LIST_FILTERS = """length first last join join(',') join('|',attribute='name') sort sort(reverse=true) sort(attribute='age') unique|list
@@ -44,13 +44,13 @@ LIST_FILTERS = """length first last join join(',') join('|',attribute='name') so
   map('upper')|list map('string')|join map(attribute='name')|list map(attribute='age',default=0)|list map('length')|list
   select|list reject|list select('odd')|list select('string')|list reject('none')|list select('>',2)|list
   selectattr('age')|list selectattr('age','>',26)|list rejectattr('name','defined')|list groupby('age') groupby('name')|list
-  groupby('x',default=1)|length map('int')|list map('default','q')|list random|default(1)|length first|default('e') string
+  groupby('x',default=1)|length map('int')|list map('default','q')|list first|default('e') string
   sort(case_sensitive=true) max(attribute='age') dictsort items|list count xmlattr map('first')|list sum(start=1)""".split()
 DICT_FILTERS = """length list dictsort dictsort(by='value') dictsort(true,'key',true) tojson tojson(1) items|list first join xmlattr
   urlencode pprint string attr('keys') map('upper')|list sort reverse|list max""".split()
-TEXT_METHODS = """upper() lower() title() capitalize() swapcase() strip() strip('a ') split() split(',') split('l',1) rsplit(' ',1)
+TEXT_METHODS = """upper() lower() title() capitalize() swapcase() strip() strip('a\\x20') split() split(',') split('l',1) rsplit('\\x20',1)
   splitlines() find('l') rfind('o') index('l') count('l') startswith('H') endswith(('d','x')) replace('l','L') replace('l','L',1)
-  partition(',') rpartition(' ') zfill(8) center(15,'*') ljust(13) rjust(13,'.') isalpha() isdigit() isupper() islower() istitle()
+  partition(',') rpartition('\\x20') zfill(8) center(15,'*') ljust(13) rjust(13,'.') isalpha() isdigit() isupper() islower() istitle()
   isspace() isalnum() isnumeric() isidentifier() isprintable() removeprefix('He') removesuffix('d') casefold() lstrip('H') rstrip()
   format(1) join(words) join('xy') expandtabs() encode""".split()
 DICT_METHODS = "keys() values() items() get('a') get('q') get('q',7) keys()|list values()|list copy() items".split()
@@ -161,14 +161,14 @@ class Generator:
         if form == 1:
             return ["(", self.expr(depth - 1), ", ", self.expr(depth - 1), ")"]
         if form == 2:
-            return ["(", self.expr(depth - 1, "list"), " + ", self.expr(depth - 1, "list"), ")"]
+            return ["(", self.expr(depth - 1, "list"), "|list + ", self.expr(depth - 1, "list"), "|list)"]
         if form == 3:
             return ["(nil or ", self.expr(depth - 1, "list"), ")[", self.slice(depth), "]"]
         if form in (4, 5):
             return ["(", self.expr(depth - 1, "list"), "|", self.pick(LIST_FILTERS), ")"]
         if form == 6:
             return [self.expr(depth - 1, "list"), ".", self.pick(LIST_METHODS)]
-        return ["(range(", self.expr(depth - 1, "number"), ")|list)"]
+        return ["(range(", self.expr(depth - 1, "number"), "|int)|list)"]
 
     def dict(self, depth):
         form = self.random.randrange(5)
@@ -185,10 +185,13 @@ class Generator:
     def bool(self, depth):
         form = self.random.randrange(6)
         if form == 0:
-            op = self.pick([" == ", " != ", " < ", " <= ", " > ", " >= "])
-            return ["(", self.expr(depth - 1), op, self.expr(depth - 1), ")"]
+            kind = self.pick(["number", "string", "number", "string", "list", None])
+            op = self.pick([" == ", " != ", " < ", " <= ", " > ", " >= "] if kind else [" == ", " != "])
+            return ["(", self.expr(depth - 1, kind), op, self.expr(depth - 1, kind), ")"]
         if form == 1:
-            return ["(", self.expr(depth - 1), self.pick([" in ", " not in "]), self.expr(depth - 1, self.pick(["list", "string", "dict"])), ")"]
+            kind = self.pick(["list", "string", "dict"])
+            item = self.expr(depth - 1, "string" if kind == "string" else self.pick(["number", "string", "bool"]))
+            return ["(", item, self.pick([" in ", " not in "]), self.expr(depth - 1, kind), ")"]
         if form == 2:
             return ["(", self.expr(depth - 1), self.pick([" and ", " or "]), self.expr(depth - 1), ")"]
         if form == 3:
