@@ -198,7 +198,7 @@ asio::awaitable<Lanes::Ended> Lanes::deliver(Lane& lane, Item& item, Handler& ha
   }
 }
 
-/// Removes the event's row; repeated until it is known to be gone or no longer ours.
+/// Removes the event's row; repeated until it is known to be gone or this process has lost everything.
 asio::awaitable<Lanes::Ended> Lanes::finish(Lane& lane, Item& item) {
   for (int failures = 0; lane.epoch == ownership_.epoch(); ++failures) {
     std::exception_ptr failure;
@@ -208,7 +208,8 @@ asio::awaitable<Lanes::Ended> Lanes::finish(Lane& lane, Item& item) {
     } catch (...) {
       failure = std::current_exception();
     }
-    if (!failure) co_return ours ? Ended::gone : Ended::abandoned;
+    if (!failure && ours) co_return Ended::gone;
+    // Not ours: the lease has run out. It is renewed, or the epoch ends.
     if (tasks_.stopping() && failures > 3) break;
     co_await async::sleep_for(std::min(backoff(failures), milliseconds(2'000)));
   }
@@ -230,9 +231,9 @@ asio::awaitable<Lanes::Ended> Lanes::park(Lane& lane, Item& item, std::string pa
     } catch (...) {
       failure = std::current_exception();
     }
-    if (!failure) {
-      if (ours) metrics::counter("bus_parkings_total", "Times an event was set aside, by reason", {{"reason", reason}}).add();
-      co_return ours ? Ended::parked : Ended::abandoned;
+    if (!failure && ours) {
+      metrics::counter("bus_parkings_total", "Times an event was set aside, by reason", {{"reason", reason}}).add();
+      co_return Ended::parked;
     }
     if (tasks_.stopping() && failures > 3) break;
     co_await async::sleep_for(std::min(backoff(failures), milliseconds(2'000)));

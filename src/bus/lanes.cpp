@@ -210,6 +210,13 @@ asio::awaitable<void> Lanes::run(Shard& shard, Lane& lane) {
     Item item = std::move(lane.waiting.front());
     lane.waiting.pop_front();
     const auto ended = co_await process(lane, item);
+    if (ended == Ended::abandoned && may_run(lane)) {
+      // The lease was too short for this step, and may be renewed: what waits behind must not overtake.
+      item.fresh = false;
+      lane.waiting.push_front(std::move(item));
+      co_await wait(lane, std::chrono::milliseconds(50));
+      continue;
+    }
     forget(item.seq, lane.part, ended != Ended::abandoned);
   }
   remember(shard, lane);
