@@ -20,6 +20,9 @@ function(loquat_link target)
   endforeach()
 endfunction()
 
+# What `./dev test` builds beside the binary.
+add_custom_target(unit_tests)
+
 # loquat_test(core SOURCES a_test.cpp DEPENDS core [CONCURRENT])
 #   One GoogleTest program a folder: core_test. CONCURRENT marks those that also run under ThreadSanitizer.
 function(loquat_test name)
@@ -30,6 +33,10 @@ function(loquat_test name)
   add_executable(${name}_test ${ARG_SOURCES})
   loquat_link(${name}_test ${ARG_DEPENDS})
   target_link_libraries(${name}_test PRIVATE loquat_options GTest::gmock GTest::gtest_main)
+  if(LOQUAT_PCH)
+    loquat_use_pch(${name}_test)
+  endif()
+  add_dependencies(unit_tests ${name}_test)
   add_test(NAME ${name} COMMAND ${name}_test --gtest_output=xml:${CMAKE_BINARY_DIR}/test-results/${name}.xml
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600)
@@ -47,6 +54,7 @@ function(loquat_fuzz name)
     target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
   else()
     add_executable(${name}_fuzz ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/src/testing/run_corpus.cpp)
+    add_dependencies(unit_tests ${name}_fuzz)
     add_test(NAME fuzz_corpus_${name} COMMAND ${name}_fuzz ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_CORPUS})
   endif()
   loquat_link(${name}_fuzz ${ARG_DEPENDS})

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Fetches the jars and compiles the test server:  build.sh DIRECTORY
 # Leaves DIRECTORY/lib and DIRECTORY/classes; does nothing when they are newer than the sources. Safe from several at once.
 set -eu

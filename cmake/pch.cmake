@@ -1,0 +1,35 @@
+# Precompiled headers (LOQUAT_PCH): loquat_use_pch(target) gives a library or a test program the one that suits it.
+set(pch_source ${CMAKE_BINARY_DIR}/pch.cpp)
+file(CONFIGURE OUTPUT ${pch_source} CONTENT "// Only so that the precompiled headers have a target.\n")
+set(pch_plain_folders core chat nlu template)
+
+function(loquat_pch name)
+  add_library(${name} OBJECT ${pch_source})
+  target_precompile_headers(${name} PRIVATE ${ARGN})
+  # Without a time in it ccache knows it again.
+  target_compile_options(${name} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+  target_link_libraries(${name} PRIVATE loquat_options Boost::json Boost::url fmt::fmt Threads::Threads)
+endfunction()
+
+foreach(kind plain asio)
+  set(header ${PROJECT_SOURCE_DIR}/cmake/pch_${kind}.h)
+  loquat_pch(loquat_pch_${kind} ${header})
+  loquat_pch(loquat_test_pch_${kind} ${header} <gmock/gmock.h> <gtest/gtest.h>)
+  target_link_libraries(loquat_test_pch_${kind} PRIVATE GTest::gmock GTest::gtest)
+  # Tests are programs: the compiler takes only a header that was compiled as they are.
+  set_target_properties(loquat_test_pch_${kind} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(loquat_test_pch_${kind} PRIVATE -fPIE)
+endforeach()
+
+function(loquat_use_pch target)
+  get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  set(kind asio)
+  if(folder IN_LIST pch_plain_folders)
+    set(kind plain)
+  endif()
+  set(prefix loquat_pch)
+  if(target MATCHES "_test$")
+    set(prefix loquat_test_pch)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${prefix}_${kind})
+endfunction()
