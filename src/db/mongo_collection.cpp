@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <memory>
+#include <thread>
 
 #include "core/error.h"
 #include "db/errors.h"
@@ -172,6 +174,35 @@ std::optional<Bson> MongoCollection::find_and_modify(const Bson& filter, const B
   mongoc_find_and_modify_opts_destroy(options);
   require(done, error);
   return Bson(&reply.document).find_document("value");
+}
+
+bool MongoCollection::watch(const std::function<bool()>& go_on, const std::function<void()>& started, const std::function<void()>& changed) {
+  struct Free {
+    void operator()(mongoc_change_stream_t* stream) const noexcept { mongoc_change_stream_destroy(stream); }
+  };
+  constexpr std::uint32_t no_replica_set = 40573;
+  constexpr std::uint32_t unknown_stage = 40324;
+  const Bson options = std::move(Bson().add("maxAwaitTimeMS", 500));
+  const std::unique_ptr<mongoc_change_stream_t, Free> stream(mongoc_collection_watch(collection_, Bson().get(), options.get()));
+  const bson_t* document = nullptr;
+  bson_error_t error;
+  const auto check = [&] {
+    if (!mongoc_change_stream_error_document(stream.get(), &error, &document)) return true;
+    if (error.code == no_replica_set || error.code == unknown_stage) return false;
+    fail(error);
+  };
+  if (!check()) return false;
+  started();
+  while (go_on()) {
+    const auto asked = std::chrono::steady_clock::now();
+    while (mongoc_change_stream_next(stream.get(), &document)) changed();
+    if (!check()) return false;
+    // A server that answers at once instead of waiting must not make us spin.
+    constexpr std::chrono::milliseconds least(100);
+    const auto took = std::chrono::steady_clock::now() - asked;
+    if (took < least) std::this_thread::sleep_for(least - took);
+  }
+  return true;
 }
 
 void MongoCollection::ensure_index(std::string_view name, const Bson& keys, bool unique) {

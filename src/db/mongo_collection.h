@@ -45,6 +45,9 @@ class MongoCollection {
   std::int64_t remove_many(const Bson& filter);
   /// Alters one document and returns it as it is then; empty when none matched.
   [[nodiscard]] std::optional<Bson> find_and_modify(const Bson& filter, const Bson& update);
+  /// Calls `changed` for every change by anyone, until `go_on`, asked at least every second, says no. False at once where the server has
+  /// no change streams (it is no replica set). `started` is called when no later change can be missed.
+  bool watch(const std::function<bool()>& go_on, const std::function<void()>& started, const std::function<void()>& changed);
   /// Does nothing when it is there already.
   void ensure_index(std::string_view name, const Bson& keys, bool unique);
   void drop();
