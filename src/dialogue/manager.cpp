@@ -4,6 +4,7 @@
 #include <mutex>
 #include <utility>
 
+#include "async/task_group.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/metrics.h"
@@ -16,6 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Result = std::expected<json::value, std::string>;
 
+constexpr std::chrono::milliseconds glance{20};
 constexpr std::string_view built_in_fallback = "Sorry, I did not get that.";
 
 metrics::Counter& turns(const char* outcome) {
@@ -62,9 +64,10 @@ class Variables {
 }  // namespace
 
 struct Manager::Impl {
-  Impl(Settings s, http::Client* client) : transport{client, s.addresses, std::move(s.api_proxy)} {}
+  Impl(Settings s, http::Client* client) : transport{client, s.addresses, std::move(s.api_proxy)}, bot_wait(s.bot_wait) {}
 
   ApiTransport transport;
+  std::chrono::milliseconds bot_wait;
   Metrics metrics;
   mutable std::mutex mutex;
   std::shared_ptr<const CompiledBot> bot;
@@ -170,11 +173,21 @@ asio::awaitable<void> Manager::Impl::speak(const CompiledBot& compiled, Turn& tu
   state.bot_message = split_messages(*text);
 }
 
+/// A process takes messages a moment before its first bot is loaded.
+asio::awaitable<std::shared_ptr<const CompiledBot>> Manager::wait_for_bot() const {
+  const auto end = Clock::now() + impl_->bot_wait;
+  for (;;) {
+    if (auto compiled = bot()) co_return compiled;
+    if (Clock::now() >= end) throw Error(Code::unavailable, "The bot is not loaded yet");
+    co_await async::sleep_for(glance);
+  }
+}
+
 asio::awaitable<state::State> Manager::decide(std::optional<state::State> previous, const chat::UserMessage& message,
                                               CallMemory* memory) const {
   const auto started = Clock::now();
-  const auto compiled = bot();
-  if (!compiled) throw Error(Code::unavailable, "The bot is not loaded yet");
+  auto compiled = bot();
+  if (!compiled) compiled = co_await wait_for_bot();
   auto state = begin_turn(std::move(previous), message, now());
   const auto meaning = co_await impl_->understand(*compiled, message.text);
   auto turn = next(compiled->rules(), std::move(state), message.text, meaning);

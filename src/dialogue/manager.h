@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -39,6 +40,7 @@ class Manager {
   struct Settings {
     std::string api_proxy;                           ///< API_PROXY
     const http::AddressPolicy* addresses = nullptr;  ///< for API calls
+    std::chrono::milliseconds bot_wait{3'000};       ///< how long a turn waits for the first bot to be loaded
   };
   /// `client` makes the API calls; null: they answer "Service is not available".
   Manager(Settings settings, http::Client* client);
@@ -60,11 +62,13 @@ class Manager {
   /// One turn: `previous` is the conversation's latest state (empty: none, or a tombstone's successor). The result has the
   /// twelve members and `conversation`, `message_id`, `version` = previous + 1. Never throws for what the bot or the
   /// person did: a failing template, API call or a deleted intent gives the fallback or the "not available" answer. Throws
-  /// Error(unavailable) only when no bot is loaded yet.
+  /// Error(unavailable) only when no bot is loaded yet, and none comes within `bot_wait`.
   [[nodiscard]] asio::awaitable<state::State> decide(std::optional<state::State> previous, const chat::UserMessage& message,
                                                      CallMemory* memory = nullptr) const;
 
  private:
+  [[nodiscard]] asio::awaitable<std::shared_ptr<const CompiledBot>> wait_for_bot() const;
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

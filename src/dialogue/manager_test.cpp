@@ -152,7 +152,7 @@ TEST(Conversation, the_state) {
 }
 
 TEST(Manager, without_a_bot) {
-  const Manager manager({}, nullptr);
+  const Manager manager({.api_proxy = {}, .addresses = nullptr, .bot_wait = std::chrono::milliseconds(5)}, nullptr);
   const chat::UserMessage message{{"rest", "", "t"}, "hi", {}, std::nullopt};
   try {
     (void)testing::await(manager.decide(std::nullopt, message));

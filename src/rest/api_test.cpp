@@ -176,7 +176,7 @@ TEST_F(RestTest, rates) {
 }
 
 TEST_F(RestTest, no_bot_yet) {
-  dialogue::Manager empty{{}, nullptr};
+  dialogue::Manager empty{{.api_proxy = {}, .addresses = nullptr, .bot_wait = std::chrono::milliseconds(5)}, nullptr};
   router = std::make_unique<http::Router>();
   add_routes(*router, std::make_shared<Api>(*store, empty, Settings()));
   const auto answer = talk(body("hi"));
