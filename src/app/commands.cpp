@@ -98,7 +98,7 @@ int run_migrate(const CommandOptions& options, const Config& config) {
 
 int run_import(const CommandOptions& options, const Config& config) {
   return bot::import_command({database_settings(config, config.database_url), std::make_shared<crypto::Keyring>(config.secrets_key)}, options.file,
-                             [](const bot::Definition& definition) { (void)dialogue::compile(definition); }, std::cout, std::cerr);
+                             dialogue::check, std::cout, std::cerr);
 }
 
 int run_export(const CommandOptions& options, const Config& config) {

@@ -142,7 +142,7 @@ void add_bot(App& app) {
   auto& store = app.bots();
   auto& follower = app.follower();
   auto& builder = app.keep(std::make_shared<bot::Builder>(
-      store, store, app.tasks(), [](const bot::Definition& definition) { (void)dialogue::compile(definition); }, [&follower] { follower.poke(); }));
+      store, store, app.tasks(), dialogue::check, [&follower] { follower.poke(); }));
   const auto limit = app.config().import_body_limit;
   bot::add_public_routes(app.router());
   bot::add_document_routes(app.router(), store);

@@ -1,5 +1,7 @@
 #include "dialogue/compiled_bot.h"
 
+#include "core/error.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -65,6 +67,23 @@ CompiledBot::CompiledBot(const bot::Definition& definition) : version_(definitio
 }
 
 std::shared_ptr<const CompiledBot> compile(const bot::Definition& definition) { return std::make_shared<const CompiledBot>(definition); }
+
+void check(const bot::Definition& definition) {
+  (void)compile(definition);
+  const auto refuse = [](const bot::Intent& intent, std::string_view where, const std::string& text) {
+    const TextTemplate compiled(text);
+    if (!compiled.fault().empty())
+      throw Error(Code::invalid, "Intent " + intent.intent_id + ": " + std::string(where) + ": " + compiled.fault());
+  };
+  for (const auto& intent : definition.intents) {
+    refuse(intent, "answer", intent.speech_response.value_or(""));
+    for (const auto& parameter : intent.parameters) refuse(intent, "prompt of " + parameter.name, parameter.prompt.value_or(""));
+    if (!intent.api_trigger || !intent.api_details) continue;
+    refuse(intent, "API call, URL", intent.api_details->url);
+    for (const auto& header : intent.api_details->headers) refuse(intent, "API call, header " + header.header_key, header.header_value);
+    if (intent.api_details->is_json) refuse(intent, "API call, JSON data", intent.api_details->json_data);
+  }
+}
 
 std::int64_t version_of(const CompiledBot& bot) noexcept { return bot.version(); }
 
