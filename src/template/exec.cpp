@@ -91,11 +91,23 @@ void Runtime::exec_loop(const ForNode& node, const Value& iterable, std::int64_t
   }
 }
 
-bool Runtime::passes(const ForNode& node, const Value& item, Activation* scope) {
+Value Runtime::collect(const Expr& target) {
+  if (target.kind != Expr::Kind::tuple) {
+    return local(target.binding);
+  }
+  List* list = make_list();
+  for (const Expr* item : target.items) {
+    list->items.push(memory, collect(*item));
+  }
+  return Value(list, Kind::tuple);
+}
+
+bool Runtime::passes(const ForNode& node, Value& item, Activation* scope) {
   Activation* const before = scope_;
   scope_ = scope;
   assign(*node.test_target, item);
   const bool result = truthy(*this, eval(*node.test));
+  item = collect(*node.test_target);
   scope_ = before;
   return result;
 }

@@ -5,6 +5,8 @@
 #include <set>
 #include <vector>
 
+#include "template/objects.h"
+#include "template/unicode.h"
 #include "template/walk.h"
 
 namespace loquat::tmpl {
@@ -255,6 +257,8 @@ class Binder {
       Str* str = ast_.memory.make<Str>();
       str->data = name.data();
       str->size = name.size();
+      str->chars = count_chars(name);
+      str->hash = hash_text(name);
       global_names_.push_back(str);
     }
     return {exports ? Binding::Where::exported : Binding::Where::global, 0, found->second};

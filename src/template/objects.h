@@ -29,6 +29,9 @@ void clear(Dict& dict) noexcept;
 [[nodiscard]] std::uint64_t hash_of(Runtime& rt, const Value& value);
 [[nodiscard]] bool is_hashable(Runtime& rt, const Value& value);
 
+/// Undefined as the old bots had it, not the plain one of an inline if.
+[[nodiscard]] inline bool is_silent(const Value& value) noexcept { return value.is_undefined() && !value.undefined->plain; }
+
 // --- truth and order
 [[nodiscard]] bool truthy(Runtime& rt, const Value& value);
 [[nodiscard]] bool equal(Runtime& rt, const Value& a, const Value& b);

@@ -30,7 +30,7 @@ using Op = Expr::Kind;
 /// Arithmetic with something undefined gives the text "undefined"; the old bots' Undefined class forgot subtraction, which fails.
 [[nodiscard]] Value with_undefined(Runtime& rt, Op op, const Value& a, const Value& b) {
   const Undefined& first = a.is_undefined() ? *a.undefined : *b.undefined;
-  if (op == Op::sub || first.plain) {
+  if (op == Op::sub || !(is_silent(a) || is_silent(b))) {
     fail("'" + std::string(first.name) + "' is undefined");
   }
   return rt.keep("undefined");

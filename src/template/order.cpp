@@ -41,13 +41,11 @@ namespace {
 
 [[nodiscard]] Value order(Runtime& rt, Compare op, const Value& a, const Value& b) {
   rt.check_stack();
-  for (const Value* side : {&a, &b}) {
-    if (side->is_undefined()) {
-      if (side->undefined->plain) {
-        fail("the value of an inline if without else is undefined");
-      }
+  if (a.is_undefined() || b.is_undefined()) {
+    if (is_silent(a) || is_silent(b)) {
       return rt.keep("undefined");
     }
+    fail("the value of an inline if without else is undefined");
   }
   if (is_number(a) && is_number(b)) {
     const auto order = compare_numbers(a, b);

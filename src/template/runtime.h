@@ -82,8 +82,8 @@ class Runtime {
   [[nodiscard]] Value call_macro(const Macro& macro, const Args& args);
   /// What `loop(...)` does in a recursive loop.
   [[nodiscard]] Value recurse(const ForNode& node, const Value& iterable, std::int64_t depth0, Activation* outer);
-  /// Evaluates the `if` of a loop for `item`.
-  [[nodiscard]] bool passes(const ForNode& node, const Value& item, Activation* scope);
+  /// Evaluates the `if` of a loop for `item`, which then is what its targets hold: a tuple of its parts where it was unpacked.
+  [[nodiscard]] bool passes(const ForNode& node, Value& item, Activation* scope);
   void enter(const Frame& frame, Activation* scope);
 
  private:
@@ -128,6 +128,7 @@ class Runtime {
   void exec_block(const Stmt& stmt);
   [[nodiscard]] Value capture(Body body);
   void assign(const Expr& target, const Value& value);
+  [[nodiscard]] Value collect(const Expr& target);
   void assign_tuple(const Expr& target, const Value& value);
   void publish(const Expr& target);
   void bind_macro_args(const MacroNode& node, const Args& args, Activation& scope);

@@ -269,7 +269,7 @@ class Generator:
         if form == 0:
             return [self.open(), "set ", name, self.close(), self.body(depth - 1), self.open(), "endset", self.close()]
         if form == 1:
-            return [self.open(), "set ", name, ", r = ", self.expr(1), ", ", self.expr(1), self.close()]
+            return [self.open(), "set ", name, ", o2 = ", self.expr(1), ", ", self.expr(1), self.close()]
         return [self.open(), "set ", name, " = ", self.expr(2), self.close()]
 
     def block(self, depth):
