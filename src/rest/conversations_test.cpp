@@ -126,6 +126,7 @@ TEST_F(ConversationsTest, many_at_once_on_several_loops) {
     guards.push_back(asio::make_work_guard(*loops.back()));
   }
   std::vector<std::thread> workers;
+  workers.reserve(threads);
   for (auto& loop : loops) workers.emplace_back([&loop] { loop->run(); });
   std::atomic<int> done = 0;
   {
