@@ -196,6 +196,7 @@ void App::shut_down() {
   if (client_) client_->close();
   server_->close();
   for (auto& [url, opened] : databases_) opened.database->close();
+  for (auto& [url, pool] : mongo_pools_) pool->close();
   for (auto& loop : loops_) loop->stop();
   for (auto& thread : threads_) thread.join();
   threads_.clear();

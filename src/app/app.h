@@ -14,10 +14,7 @@
 #include "async/task_group.h"
 #include "core/crypto.h"
 #include "db/migrate.h"
-#if __has_include("db/mongo.h")
 #include "db/mongo.h"
-#define HAS_MONGO
-#endif
 #include "db/sql.h"
 #include "http/client.h"
 #include "http/router.h"
@@ -69,9 +66,7 @@ class App {
   const http::AddressPolicy& bot_addresses();
   /// One a URL; migrated with these tables before anything else uses it.
   db::Database& database(const std::string& url, std::span<const db::Migration> migrations);
-#ifdef HAS_MONGO
   db::MongoPool& mongo(const std::string& url);
-#endif
   state::Store& states();
   integrations::Store& integrations();
   bot::SqlStore& bots();
@@ -131,9 +126,7 @@ class App {
   std::vector<std::function<void(json::object&)>> details_;
   std::shared_ptr<http::Readiness> readiness_;
   std::map<std::string, Opened> databases_;
-#ifdef HAS_MONGO
   std::map<std::string, std::unique_ptr<db::MongoPool>> mongo_pools_;
-#endif
   std::unique_ptr<http::Client> client_;
   std::unique_ptr<http::AddressPolicy> bot_addresses_;
   std::unique_ptr<state::Store> states_;

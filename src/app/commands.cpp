@@ -12,10 +12,7 @@
 #include <map>
 
 #include "app/config_values.h"
-#if __has_include("app/import_mongodb.h")
 #include "app/import_mongodb.h"
-#define HAS_IMPORT
-#endif
 #include "bot/commands.h"
 #include "bot/schema.h"
 #include "bot/sql_store.h"
@@ -181,7 +178,6 @@ int run_healthcheck(const CommandOptions& options, const Config& config) {
   });
 }
 
-#ifdef HAS_IMPORT
 int run_rotate(const CommandOptions&, const Config& config) {
   if (config.secrets_key.empty()) {
     std::cerr << "loquat rotate-secrets: SECRETS_KEY is not set\n";
@@ -193,7 +189,6 @@ int run_rotate(const CommandOptions&, const Config& config) {
 int run_import_old(const CommandOptions& options, const Config& config) {
   return run_import_mongodb({.from = options.from, .only = parse_list(options.only)}, config, std::cout, std::cerr);
 }
-#endif
 
 }  // namespace
 
@@ -201,9 +196,7 @@ int run_command(const std::string& name, const CommandOptions& options, const Co
   static const std::map<std::string, int (*)(const CommandOptions&, const Config&)> commands{
       {"migrate", run_migrate}, {"import", run_import}, {"export", run_export},       {"dead-letters", run_dead_letters},
       {"send", run_send},       {"chat", run_chat},     {"page", run_page},           {"healthcheck", run_healthcheck},
-#ifdef HAS_IMPORT
       {"rotate-secrets", run_rotate}, {"import-mongodb", run_import_old},
-#endif
   };
   return commands.at(name)(options, config);
 }

@@ -9,17 +9,12 @@
 #include "dialogue/manager.h"
 #include "integrations/http_store.h"
 #include "integrations/memory_store.h"
-#ifdef HAS_MONGO
 #include "integrations/mongo_store.h"
-#include "state/mongo_store.h"
-#endif
 #include "integrations/schema.h"
 #include "integrations/sql_store.h"
-#if __has_include("state/http_store.h")
 #include "state/http_store.h"
-#define HAS_STATE_HTTP
-#endif
 #include "state/memory_store.h"
+#include "state/mongo_store.h"
 #include "state/schema.h"
 #include "state/sql_store.h"
 
@@ -71,13 +66,18 @@ db::Database& App::database(const std::string& url, std::span<const db::Migratio
   return *opened.database;
 }
 
-#ifdef HAS_MONGO
 db::MongoPool& App::mongo(const std::string& url) {
   auto& pool = mongo_pools_[url];
-  if (!pool) pool = std::make_unique<db::MongoPool>(db::MongoSettings{.uri = url, .database = config_.mongodb_db, .max_pool_size = config_.mongo_max_pool_size});
+  if (!pool) {
+    db::MongoSettings settings;
+    settings.uri = url;
+    settings.database = config_.mongodb_db;
+    settings.max_pool_size = config_.mongo_max_pool_size;
+    settings.pool_timeout = config_.db_pool_timeout;
+    pool = std::make_unique<db::MongoPool>(std::move(settings));
+  }
   return *pool;
 }
-#endif
 
 state::Store& App::states() {
   if (states_) return *states_;
@@ -85,14 +85,9 @@ state::Store& App::states() {
   switch (db::parse_url(url).kind) {
     case Kind::sqlite:
     case Kind::postgres: states_ = state::make_sql_store(database(url, state::migrations())); break;
-#ifdef HAS_MONGO
     case Kind::mongodb: states_ = std::make_unique<state::MongoStore>(mongo(url)); break;
-#endif
-#ifdef HAS_STATE_HTTP
     case Kind::http: states_ = std::make_unique<state::HttpStore>(client(), url, config_.service_token); break;
-#endif
     case Kind::memory: states_ = state::make_memory_store(); break;
-    default: break;
   }
   add_check("states", [this] { return states_->ping(); });
   return *states_;
@@ -105,12 +100,9 @@ integrations::Store& App::integrations() {
   switch (kind) {
     case Kind::sqlite:
     case Kind::postgres: integrations_ = std::make_unique<integrations::SqlStore>(database(url, integrations::migrations()), keyring_); break;
-#ifdef HAS_MONGO
     case Kind::mongodb: integrations_ = std::make_unique<integrations::MongoStore>(mongo(url), keyring_); break;
-#endif
     case Kind::http: integrations_ = std::make_unique<integrations::HttpStore>(client(), url, config_.service_token); break;
     case Kind::memory: integrations_ = std::make_unique<integrations::MemoryStore>(); break;
-    default: break;
   }
   add_check("integrations", [this] { return integrations_->ping(); });
   // A store of another process is that process's to fill.

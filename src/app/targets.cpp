@@ -17,11 +17,8 @@
 #include "messenger/sender.h"
 #include "messenger/watchdog.h"
 #include "rest/api.h"
-#if __has_include("state/api.h")
 #include "state/api.h"
 #include "state/retention.h"
-#define HAS_STATE_API
-#endif
 
 namespace loquat::app {
 namespace {
@@ -114,7 +111,6 @@ void add_messenger(App& app) {
 
 void add_integrations(App& app) { integrations::add_routes(app.router(), app.integrations()); }
 
-#ifdef HAS_STATE_API
 /// A conversation is erased from the states and, where this process has it, from the bus.
 state::AlsoErase also_erase(App& app) {
   return [&app](const state::ThreadQuery& query) -> asio::awaitable<void> {
@@ -134,9 +130,6 @@ void add_states(App& app) {
     });
 }
 
-#else
-void add_states(App&) {}
-#endif
 
 void add_bot(App& app) {
   auto& store = app.bots();
