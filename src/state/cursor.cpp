@@ -52,25 +52,19 @@ std::int64_t require_integer(std::string_view part, std::string_view text) {
 }  // namespace
 
 std::string to_text(const HistoryCursor& cursor) {
-  auto out = std::to_string(cursor.version);
-  if (!cursor.conversation.channel.empty() || !cursor.conversation.account.empty()) {
-    out += '.' + to_hex(cursor.conversation.channel) + '.' + to_hex(cursor.conversation.account);
-  }
-  return out;
+  return std::to_string(cursor.version) + '.' + to_hex(cursor.conversation.channel) + '.' + to_hex(cursor.conversation.account);
 }
 
 HistoryCursor parse_history_cursor(std::string_view text, std::string_view thread_id) {
   const auto parts = text::split(text, '.');
   if (parts.size() != 1 && parts.size() != 3) refuse(text);
   HistoryCursor cursor;
-  cursor.conversation.thread_id = thread_id;
   cursor.version = require_integer(parts[0], text);
   if (parts.size() == 1) return cursor;
   auto channel = from_hex(parts[1]);
   auto account = from_hex(parts[2]);
   if (!channel || !account) refuse(text);
-  cursor.conversation.channel = std::move(*channel);
-  cursor.conversation.account = std::move(*account);
+  cursor.conversation = {std::move(*channel), std::move(*account), std::string(thread_id)};
   return cursor;
 }
 

@@ -16,7 +16,8 @@ struct HistoryCursor {
   std::int64_t version = 0;           ///< rows below it follow
 };
 [[nodiscard]] std::string to_text(const HistoryCursor& cursor);
-/// Throws Error(invalid) for a text that is no cursor.
+/// Also takes a bare version, of the conversation that the query chooses: `conversation.thread_id` is empty then. Throws
+/// Error(invalid) for a text that is no cursor.
 [[nodiscard]] HistoryCursor parse_history_cursor(std::string_view text, std::string_view thread_id);
 
 /// A place in the order of the search: newest first, then by conversation and version.

@@ -108,7 +108,7 @@ class MemoryStore final : public Store {
     const std::lock_guard lock(mutex_);
     HistoryPage page;
     const Conversation* chosen = nullptr;
-    if (!cursor) {
+    if (!cursor || cursor->conversation.thread_id.empty()) {
       chosen = choose(query);
     } else if (const auto found = conversations_.find(cursor->conversation); found != conversations_.end()) {
       chosen = &found->second;

@@ -160,7 +160,7 @@ std::vector<State> rows_below(MongoCollection& collection, const ConversationId&
 HistoryPage read_history(MongoCollection& collection, const ThreadQuery& query, std::size_t limit, const std::optional<HistoryCursor>& cursor) {
   HistoryPage page;
   auto conversation = cursor ? cursor->conversation : ConversationId();
-  if (!cursor) {
+  if (conversation.thread_id.empty()) {
     const auto newest = choose(collection, query);
     if (!newest) return page;
     conversation = newest->conversation;

@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::size_t most_rows_searched = 5'000;
 constexpr std::size_t rows_a_step = 500;
+// The years 1 and 10000: both databases keep times beyond.
+constexpr Time lowest_date(std::chrono::microseconds(-62'135'596'800'000'000));
+constexpr Time highest_date(std::chrono::microseconds(253'402'300'800'000'000));
 
 const std::string& columns() {
   static const std::string text(state_columns());
@@ -72,7 +75,7 @@ HistoryPage read_history(db::Connection& connection, const ThreadQuery& query, s
                           " ORDER BY s.version DESC LIMIT $5";
   HistoryPage page;
   auto conversation = cursor ? cursor->conversation : chat::ConversationId();
-  if (!cursor) {
+  if (conversation.thread_id.empty()) {
     const auto found = find_conversations(connection, query);
     if (found.empty()) return page;
     conversation = found.front();
@@ -121,17 +124,14 @@ db::Result read_window(db::Connection& connection, Time from, const SearchCursor
 // Window by window back in time, each wider while they are empty: an index on ranges of dates (BRIN) serves that, and no
 // step sorts the whole table.
 HistoryPage search_rows(db::Connection& connection, const SearchQuery& query, const std::optional<SearchCursor>& cursor) {
-  const auto oldest = connection.query("SELECT min(date) FROM states");
   HistoryPage page;
-  if (oldest->is_null(0, 0)) return page;
-  const auto lower = std::max(oldest->time(0, 0), query.start_date.value_or(Time::min()));
-  const auto newest = connection.query("SELECT max(date) FROM states")->time(0, 0) + std::chrono::microseconds(1);
-  SearchCursor behind{std::min(newest, query.end_date ? *query.end_date + std::chrono::microseconds(1) : newest), {}, 0};
+  const auto lower = query.start_date.value_or(lowest_date);
+  SearchCursor behind{query.end_date ? *query.end_date + std::chrono::microseconds(1) : highest_date, {}, 0};
   if (cursor && cursor->date <= behind.date) behind = *cursor;
   std::chrono::microseconds width = std::chrono::hours(1);
   std::size_t searched = 0;
   while (behind.date >= lower) {
-    const auto from = std::max(lower, behind.date - width);
+    const auto from = std::max(lower, std::min(behind.date, now()) - width);
     const auto rows = read_window(connection, from, behind);
     for (std::size_t row = 0; row < rows->size(); ++row) {
       auto state = read_state(*rows, row);
@@ -147,7 +147,7 @@ HistoryPage search_rows(db::Connection& connection, const SearchQuery& query, co
     if (rows->size() < rows_a_step) {
       if (from == lower) return page;
       behind = {from, {}, 0};
-      width *= 2;
+      width *= 4;
     }
     if (searched >= most_rows_searched) {
       page.next = to_text(behind);

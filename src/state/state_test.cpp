@@ -100,7 +100,10 @@ TEST(State, WrongMembersAreNamed) {
 
 TEST(Cursor, ThereAndBack) {
   const HistoryCursor plain{{"", "", "t"}, 17};
-  EXPECT_EQ(to_text(plain), "17");
+  EXPECT_EQ(to_text(plain), "17..");
+  EXPECT_EQ(parse_history_cursor("17..", "t").conversation, plain.conversation);
+  EXPECT_EQ(parse_history_cursor("17", "t").version, 17);
+  EXPECT_EQ(parse_history_cursor("17", "t").conversation.thread_id, "");
   const HistoryCursor full{{"face book", "p.1", "t"}, 17};
   const auto back = parse_history_cursor(to_text(full), "t");
   EXPECT_EQ(back.conversation, full.conversation);

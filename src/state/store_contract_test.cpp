@@ -158,6 +158,7 @@ TEST_P(StoreContract, History) {
   } while (cursor && ++pages < 10);
   EXPECT_EQ(seen, (std::vector<std::string>{"8", "7", "6", "5", "4", "3", "2", "1"}));
   EXPECT_EQ(await(store().history({"t", "face:book", "p.1"}, 8, {})).next, std::nullopt);
+  EXPECT_EQ(await(store().history({"t", "face:book", {}}, 8, "3")).items.size(), 2U) << "a bare version will do";
   EXPECT_TRUE(await(store().history({"none", {}, {}}, 3, {})).items.empty());
   EXPECT_THROW(await(store().history({"t", {}, {}}, 3, "nonsense")), Error);
 }
@@ -244,6 +245,8 @@ TEST_P(StoreContract, Search) {
   add("b", "ÄPFEL, please", "order", 0.4, 500'000, "facebook");
   add("c", "good bye", "bye", 0.7, 2'000'000'00, "rest");
   add("a", "nothing", "fallback", 0.1, 2'000'000'01, "rest");
+  add("future", "later", "fallback", 0.1, 20'000'000'000, "rest");
+  add("past", "long ago", "fallback", 0.1, -20'000'000'000, "rest");
   State silent;
   silent.conversation = {"rest", "", "silent"};
   append(silent);
@@ -257,10 +260,10 @@ TEST_P(StoreContract, Search) {
     }
     return std::string("endless");
   };
-  EXPECT_EQ(found({}), "a2 c1 b1 a1 ");
+  EXPECT_EQ(found({}), "future1 a2 c1 b1 a1 past1 ");
   SearchQuery pages;
   pages.limit = 1;
-  EXPECT_EQ(found(pages), "a2 c1 b1 a1 ");
+  EXPECT_EQ(found(pages), "future1 a2 c1 b1 a1 past1 ");
   SearchQuery text;
   text.text = "good";
   EXPECT_EQ(found(text), "c1 a1 ");
