@@ -56,7 +56,8 @@ class PhraseInterpreter final : public Interpreter {
     const auto intent = intent_number(example.intent);
     auto key = text::match_key(example.text);
     if (key.empty()) return;
-    if (example.spans.empty() || !add_template(example, intent)) phrases_.try_emplace(std::move(key), intent);
+    const bool is_template = !example.spans.empty() && add_template(example, intent);
+    (is_template ? marked_ : phrases_).try_emplace(std::move(key), intent);
   }
 
   /// False when no span of the phrase stands on whole words.
@@ -115,11 +116,13 @@ class PhraseInterpreter final : public Interpreter {
     const auto words = split_words(text);
     const Lattice lattice(words, vocabulary_);
     std::optional<PhraseTemplates::Match> match;
-    const auto phrase = phrases_.find(text::match_key(text));
-    if (phrase != phrases_.end()) {
+    const auto key = text::match_key(text);
+    if (const auto phrase = phrases_.find(key); phrase != phrases_.end()) {
       meaning.intent = intents_[phrase->second];
     } else if ((match = templates_.match(lattice, gazetteer_))) {
-      meaning.intent = intents_[match->intent];
+      // Several intents may share a template; the one that was shown this very value means it.
+      const auto own = marked_.find(key);
+      meaning.intent = intents_[own == marked_.end() ? match->intent : own->second];
     }
     meaning.confidence = meaning.intent ? 1.0 : 0.0;
     meaning.entities = collect(words, lattice, match ? match->slots : std::vector<PhraseTemplates::Slot>());
@@ -166,7 +169,9 @@ class PhraseInterpreter final : public Interpreter {
   Vocabulary vocabulary_;
   Gazetteer gazetteer_;
   PhraseTemplates templates_;
-  boost::unordered_flat_map<std::string, std::uint32_t, Hash, std::equal_to<>> phrases_;  ///< match_key -> intent
+  using Phrases = boost::unordered_flat_map<std::string, std::uint32_t, Hash, std::equal_to<>>;  ///< match_key -> intent
+  Phrases phrases_;
+  Phrases marked_;  ///< those that are templates, as they were written
   boost::unordered_flat_map<std::string, std::uint32_t> intent_numbers_;
   std::vector<std::string> intents_;
 };

@@ -158,6 +158,18 @@ TEST(PhraseConflicts, first_and_literal_win) {
   EXPECT_EQ(ask("here").entities.at(0).value, "Paris");
 }
 
+TEST(PhraseConflicts, intents_that_share_a_template) {
+  TrainingData data;
+  data.entities = {{"city", {{"Paris", {}}, {"Rome", {}}, {"Oslo", {}}}}};
+  data.examples = {example("food", "all about [Paris](city)"), example("history", "all about [Rome](city)")};
+  const auto interpreter = make_phrase_interpreter(data);
+  const auto ask = [&](std::string_view text) { return testing::await(interpreter->interpret(text)); };
+  EXPECT_EQ(ask("All about Paris").intent, "food");
+  EXPECT_EQ(ask("All about Rome!").intent, "history");
+  EXPECT_EQ(ask("All about Rome!").entities.at(0).value, "Rome");
+  EXPECT_EQ(ask("all about Oslo").intent, "food");
+}
+
 TEST(PhraseSize, many_phrases_and_values) {
   TrainingData data;
   EntityType cities{"city", {}};
