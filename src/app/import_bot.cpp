@@ -171,11 +171,12 @@ void import_bot(db::MongoPool& from, db::Database& to, const crypto::Keyring& ke
   });
   report.begin("bot", static_cast<std::int64_t>(found.intents.size() + found.entities.size() + found.bots.size()));
   std::string cannot_be_served;
+  std::vector<std::string> faults;
   to.run_blocking([&](db::Connection& connection) {
     if (!apply(connection, found, keyring, report)) return;
     const auto draft = bot::sql::load_draft(connection, keyring);
     try {
-      (void)dialogue::compile(bot::to_definition(draft));
+      faults = dialogue::faults_of(*dialogue::compile(bot::to_definition(draft)));
       bot::sql::insert_version(connection, draft, "import-mongodb", keyring);
     } catch (const Error& error) {
       if (error.code() == Code::unavailable) throw;
@@ -183,6 +184,7 @@ void import_bot(db::MongoPool& from, db::Database& to, const crypto::Keyring& ke
     }
   });
   report.end();
+  for (const auto& fault : faults) report.note("bot: " + fault);
   if (!cannot_be_served.empty()) report.note("bot: it was imported as a draft, which cannot be built yet: " + cannot_be_served);
 }
 
