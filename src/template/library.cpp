@@ -42,6 +42,7 @@ using Natives = std::unordered_map<std::string_view, Native>;
     };
     add(case_methods(), &Methods::string);
     add(search_methods(), &Methods::string);
+    add(split_methods(), &Methods::string);
     add(list_methods(), &Methods::list);
     add(tuple_methods(), &Methods::tuple);
     add(dict_methods(), &Methods::dict);

@@ -49,6 +49,7 @@ using NativeTable = std::span<const NamedNative>;
 [[nodiscard]] NativeTable predicates() noexcept;
 [[nodiscard]] NativeTable case_methods() noexcept;
 [[nodiscard]] NativeTable search_methods() noexcept;
+[[nodiscard]] NativeTable split_methods() noexcept;
 [[nodiscard]] NativeTable list_methods() noexcept;
 [[nodiscard]] NativeTable tuple_methods() noexcept;
 [[nodiscard]] NativeTable dict_methods() noexcept;

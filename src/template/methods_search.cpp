@@ -1,50 +1,15 @@
 #include <algorithm>
-#include <cstring>
 
 #include "template/library.h"
+#include "template/text_search.h"
 #include "template/unicode.h"
 
-/// Methods of str: searching, splitting, joining.
+/// Methods of str: searching, replacing, joining, stripping.
 namespace loquat::tmpl {
 
 namespace {
 
 [[nodiscard]] std::uint8_t markup_of(const Value& self) noexcept { return self.string->flags & Str::markup; }
-
-[[nodiscard]] Value part(Runtime& rt, const Value& self, std::string_view text) { return rt.keep(text, markup_of(self)); }
-
-constexpr std::size_t npos = std::string_view::npos;
-
-/// Linear whatever the texts are, unlike std::string_view::find.
-[[nodiscard]] std::size_t find_in(std::string_view text, std::string_view wanted, std::size_t from = 0) noexcept {
-  if (from > text.size()) {
-    return npos;
-  }
-  if (wanted.empty()) {
-    return from;
-  }
-  const void* found = memmem(text.data() + from, text.size() - from, wanted.data(), wanted.size());
-  return found == nullptr ? npos : static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
-}
-
-/// The last place; linear in the number of places times the length of `wanted` only.
-[[nodiscard]] std::size_t rfind_in(Runtime& rt, std::string_view text, std::string_view wanted) {
-  if (wanted.empty()) {
-    return text.size();
-  }
-  if (wanted.size() == 1) {
-    return text.rfind(wanted.front());
-  }
-  for (std::size_t end = text.size(); end >= wanted.size(); --end) {
-    if (text[end - 1] == wanted.back() && text[end - wanted.size()] == wanted.front()) {
-      rt.charge_bytes(wanted.size());
-      if (text.substr(end - wanted.size(), wanted.size()) == wanted) {
-        return end - wanted.size();
-      }
-    }
-  }
-  return npos;
-}
 
 /// The part of a text that find(x, start, end) looks at.
 struct Window {
@@ -137,112 +102,6 @@ Value replace_method(Runtime& rt, const Value& self, const Args& args) {
   return replace_text(rt, self, string_of(*old), string_of(replacement), index_or(count, -1));
 }
 
-// --- splitting
-
-struct SplitArgs {
-  const Value* separator;
-  std::int64_t limit;
-};
-
-[[nodiscard]] SplitArgs split_args(const Args& args) {
-  const auto [separator, limit] = bind<2>("split", args, {"sep", "maxsplit"});
-  if (separator != nullptr && !separator->is(Kind::none) && string_of(*separator).empty()) {
-    fail("empty separator");
-  }
-  const bool blank = separator == nullptr || separator->is(Kind::none);
-  const std::int64_t given = index_or(limit, -1);
-  return {blank ? nullptr : separator, given < 0 ? std::numeric_limits<std::int64_t>::max() : given};
-}
-
-void split_blank(Runtime& rt, const Value& self, std::int64_t limit, List& out) {
-  std::string_view rest = self.text();
-  rest.remove_prefix(leading_space(rest));
-  while (!rest.empty()) {
-    if (limit-- == 0) {
-      out.items.push(rt.memory, part(rt, self, rest));
-      return;
-    }
-    std::size_t end = 0;
-    while (end < rest.size()) {
-      std::size_t next = end;
-      if (is_space(next_char(rest, next))) {
-        break;
-      }
-      end = next;
-    }
-    out.items.push(rt.memory, part(rt, self, rest.substr(0, end)));
-    rest.remove_prefix(end);
-    rest.remove_prefix(leading_space(rest));
-  }
-}
-
-void rsplit_blank(Runtime& rt, const Value& self, std::int64_t limit, List& out) {
-  std::string_view rest = self.text();
-  rest.remove_suffix(trailing_space(rest));
-  while (!rest.empty()) {
-    if (limit-- == 0) {
-      out.items.push(rt.memory, part(rt, self, rest));
-      break;
-    }
-    std::size_t start = rest.size();
-    while (start > 0) {
-      const std::size_t before = previous_char(rest, start);
-      std::size_t at = before;
-      if (is_space(next_char(rest, at))) {
-        break;
-      }
-      start = before;
-    }
-    out.items.push(rt.memory, part(rt, self, rest.substr(start)));
-    rest = rest.substr(0, start);
-    rest.remove_suffix(trailing_space(rest));
-  }
-  std::reverse(out.items.begin(), out.items.end());
-}
-
-Value split(Runtime& rt, const Value& self, const Args& args) {
-  auto [separator, limit] = split_args(args);
-  rt.charge_bytes(self.string->size);
-  List* out = rt.make_list();
-  if (separator == nullptr) {
-    split_blank(rt, self, limit, *out);
-    return Value(out, Kind::list);
-  }
-  const std::string_view text = self.text();
-  const std::string_view by = separator->text();
-  std::size_t start = 0;
-  for (std::size_t at = find_in(text, by); at != npos && limit > 0; at = find_in(text, by, start), --limit) {
-    out->items.push(rt.memory, part(rt, self, text.substr(start, at - start)));
-    start = at + by.size();
-  }
-  out->items.push(rt.memory, part(rt, self, text.substr(start)));
-  return Value(out, Kind::list);
-}
-
-Value rsplit(Runtime& rt, const Value& self, const Args& args) {
-  auto [separator, limit] = split_args(args);
-  rt.charge_bytes(self.string->size);
-  List* out = rt.make_list();
-  if (separator == nullptr) {
-    rsplit_blank(rt, self, limit, *out);
-    return Value(out, Kind::list);
-  }
-  std::string_view rest = self.text();
-  const std::string_view by = separator->text();
-  for (std::size_t at = rfind_in(rt, rest, by); at != npos && limit > 0; at = rfind_in(rt, rest, by), --limit) {
-    out->items.push(rt.memory, part(rt, self, rest.substr(at + by.size())));
-    rest = rest.substr(0, at);
-  }
-  out->items.push(rt.memory, part(rt, self, rest));
-  std::reverse(out->items.begin(), out->items.end());
-  return Value(out, Kind::list);
-}
-
-Value splitlines(Runtime& rt, const Value& self, const Args& args) {
-  const auto [keepends] = bind<1>("splitlines", args, {"keepends"});
-  return Value(split_lines(rt, self, flag_or(rt, keepends, false)), Kind::list);
-}
-
 template <bool from_right>
 Value partition(Runtime& rt, const Value& self, const Args& args) {
   const auto [separator] = bind<1>("partition", args, {""}, 1);
@@ -258,7 +117,7 @@ Value partition(Runtime& rt, const Value& self, const Args& args) {
   const std::string_view before = found ? text.substr(0, at) : from_right ? std::string_view() : text;
   const std::string_view after = found ? text.substr(at + by.size()) : from_right ? text : std::string_view();
   for (const std::string_view piece : {before, found ? by : std::string_view(), after}) {
-    out->items.push(rt.memory, part(rt, self, piece));
+    out->items.push(rt.memory, part_of(rt, self, piece));
   }
   return Value(out, Kind::tuple);
 }
@@ -297,7 +156,7 @@ Value remove_affix(Runtime& rt, const Value& self, const Args& args) {
   } else if (!suffix && text.starts_with(wanted)) {
     text.remove_prefix(wanted.size());
   }
-  return part(rt, self, text);
+  return part_of(rt, self, text);
 }
 
 Value format_method(Runtime& rt, const Value& self, const Args& args) { return format_text(rt, self, args); }
@@ -318,7 +177,7 @@ Value format_map(Runtime& rt, const Value& self, const Args& args) {
 
 Value refuse(Runtime&, const Value&, const Args&) { fail("bytes and translation tables are not supported"); }
 
-constexpr std::array<NamedNative, 24> table{{
+constexpr std::array<NamedNative, 21> table{{
     {"find", find_method<false>},
     {"rfind", find_method<true>},
     {"index", index_method<false>},
@@ -327,9 +186,6 @@ constexpr std::array<NamedNative, 24> table{{
     {"startswith", starts_or_ends<false>},
     {"endswith", starts_or_ends<true>},
     {"replace", replace_method},
-    {"split", split},
-    {"rsplit", rsplit},
-    {"splitlines", splitlines},
     {"partition", partition<false>},
     {"rpartition", partition<true>},
     {"join", join},
@@ -377,31 +233,10 @@ Value replace_text(Runtime& rt, const Value& self, std::string_view old, std::st
     start = at + old.size();
   }
   if (start == 0) {
-    return part(rt, self, text);
+    return part_of(rt, self, text);
   }
   out.append(text.substr(start));
   return finish(rt, out, markup_of(self));
-}
-
-List* split_lines(Runtime& rt, const Value& self, bool keep_ends) {
-  const std::string_view text = self.text();
-  rt.charge_bytes(text.size());
-  List* out = rt.make_list();
-  std::size_t start = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t before = at;
-    const char32_t c = next_char(text, at);
-    if (!is_line_break(c)) {
-      continue;
-    }
-    at += static_cast<std::size_t>(c == '\r' && at < text.size() && text[at] == '\n');
-    out->items.push(rt.memory, part(rt, self, text.substr(start, (keep_ends ? at : before) - start)));
-    start = at;
-  }
-  if (start < text.size()) {
-    out->items.push(rt.memory, part(rt, self, text.substr(start)));
-  }
-  return out;
 }
 
 Value strip_text(Runtime& rt, const Value& self, const Value* chars, bool left, bool right) {
@@ -410,7 +245,7 @@ Value strip_text(Runtime& rt, const Value& self, const Value* chars, bool left, 
   if (chars == nullptr || chars->is(Kind::none)) {
     text.remove_prefix(left ? leading_space(text) : 0);
     text.remove_suffix(right ? trailing_space(text) : 0);
-    return part(rt, self, text);
+    return part_of(rt, self, text);
   }
   const std::u32string wanted = to_chars32(string_of(*chars));
   const auto strips = [&](char32_t c) {
@@ -432,7 +267,7 @@ Value strip_text(Runtime& rt, const Value& self, const Value* chars, bool left, 
     }
     text = text.substr(0, start);
   }
-  return part(rt, self, text);
+  return part_of(rt, self, text);
 }
 
 }  // namespace loquat::tmpl

@@ -5,12 +5,10 @@
 #include <bit>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 
 #include "template/big.h"
 #include "template/library.h"
-#include "template/unicode.h"
 
 namespace loquat::tmpl {
 
@@ -283,124 +281,6 @@ std::optional<int> compare_numbers(const Value& a, const Value& b) {
     return is_small(v) ? static_cast<long double>(v.index()) : v.kind == Kind::real ? v.real : big_to_double(v);
   };
   return order(wide(a), wide(b));
-}
-
-// --- texts
-
-namespace {
-
-/// Digits of any script as ASCII, underscores between digits removed; false when one stands elsewhere.
-[[nodiscard]] bool clean_number(std::string_view text, std::string& out) {
-  text = strip_space(text);
-  bool after_digit = false;
-  for (std::size_t at = 0; at < text.size();) {
-    const char32_t c = next_char(text, at);
-    if (c == '_') {
-      std::size_t after = at;
-      const bool before_digit = at < text.size() && is_ascii(text.substr(at, 1)) && std::isalnum(static_cast<unsigned char>(text[after]));
-      if (!after_digit || !before_digit) {
-        return false;
-      }
-      after_digit = false;
-      continue;
-    }
-    const int digit = decimal_value(c);
-    after_digit = digit >= 0 || (c < 0x80 && std::isalpha(static_cast<int>(c)) != 0);
-    if (digit >= 0) {
-      out += static_cast<char>('0' + digit);
-    } else {
-      append_char(out, c);
-    }
-  }
-  return !out.empty();
-}
-
-[[nodiscard]] int digit_of(char c) noexcept {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
-  }
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'z' ? lower - 'a' + 10 : 99;
-}
-
-[[nodiscard]] int base_of_prefix(std::string_view text) noexcept {
-  if (text.size() < 3 || text[0] != '0') {
-    return 0;
-  }
-  const char letter = static_cast<char>(text[1] | 0x20);
-  return letter == 'x' ? 16 : letter == 'o' ? 8 : letter == 'b' ? 2 : 0;
-}
-
-}  // namespace
-
-std::optional<Value> parse_int(Memory& memory, std::string_view text, int base) {
-  if (base != 0 && (base < 2 || base > 36)) {
-    return std::nullopt;
-  }
-  std::string clean;
-  if (!clean_number(text, clean)) {
-    return std::nullopt;
-  }
-  std::string_view digits = clean;
-  const bool negative = digits.front() == '-';
-  if (negative || digits.front() == '+') {
-    digits.remove_prefix(1);
-  }
-  const int prefix = base_of_prefix(digits);
-  if (prefix != 0 && (base == 0 || base == prefix)) {
-    digits.remove_prefix(2);
-    base = prefix;
-  } else if (base == 0) {
-    base = 10;
-    if (digits.size() > 1 && digits.front() == '0' && digits.find_first_not_of('0') != std::string_view::npos) {
-      return std::nullopt;
-    }
-  }
-  if (digits.empty() || !std::ranges::all_of(digits, [base](char c) { return digit_of(c) < base; })) {
-    return std::nullopt;
-  }
-  std::int64_t small = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), small, base);
-  if (error == std::errc{} && end == digits.data() + digits.size()) {
-    return Value::of(negative ? -small : small);
-  }
-  return big_from_digits(memory, negative, digits, base);
-}
-
-Value parse_integer_literal(Memory& memory, std::string_view text) {
-  const auto value = parse_int(memory, text, 0);
-  return value ? *value : Value::of(std::int64_t{0});
-}
-
-std::optional<double> parse_float(std::string_view text) {
-  std::string clean;
-  if (!clean_number(text, clean)) {
-    return std::nullopt;
-  }
-  std::string_view rest = clean;
-  const bool negative = rest.front() == '-';
-  if (negative || rest.front() == '+') {
-    rest.remove_prefix(1);
-  }
-  const std::string lower = to_lower(rest);
-  double value = 0;
-  if (lower == "inf" || lower == "infinity") {
-    value = std::numeric_limits<double>::infinity();
-  } else if (lower == "nan") {
-    value = std::numeric_limits<double>::quiet_NaN();
-  } else {
-    if (rest.empty() || (digit_of(rest.front()) > 9 && rest.front() != '.')) {
-      return std::nullopt;
-    }
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value);
-    if (end != rest.data() + rest.size() || error == std::errc::invalid_argument) {
-      return std::nullopt;
-    }
-    if (error == std::errc::result_out_of_range) {
-      value = std::strtod(std::string(rest).c_str(), nullptr);
-    }
-  }
-  return negative ? -value : value;
 }
 
 std::string int_digits(const Value& number, int base) {
