@@ -65,17 +65,25 @@ bool is_asked(const state::State& state, const SlotRules& slot) noexcept {
   return asked != nullptr && as_view(*asked) == slot.name;
 }
 
+/// What a turn puts into the slots, by their numbers.
+using Chosen = std::vector<std::optional<std::string_view>>;
+
 /// The values of one type go to its slots: first to the one asked for and the other open ones in order, what is left over replaces
-/// earlier values. As many values as slots: the person says all of them anew.
-void fill_type(const std::vector<const SlotRules*>& slots, const std::vector<std::string_view>& values, const state::State& state,
-               json::object& filled) {
-  std::vector<const SlotRules*> order;
+/// earlier values. As many values as slots: the person says all of them anew. Only one slot: the last value counts ("Rome, no, Oslo").
+void choose(const IntentRules& intent, const std::vector<std::size_t>& slots, const std::vector<std::string_view>& values,
+            const state::State& state, Chosen& chosen) {
+  if (slots.size() == 1) {
+    chosen[slots.front()] = values.back();
+    return;
+  }
+  std::vector<std::size_t> order;
   if (values.size() >= slots.size()) {
     order = slots;
   } else {
+    const auto& filled = state.extracted_parameters.get_object();
     const auto take = [&](auto wanted) {
-      for (const auto* slot : slots) {
-        if (std::ranges::find(order, slot) == order.end() && wanted(*slot)) order.push_back(slot);
+      for (const auto slot : slots) {
+        if (std::ranges::find(order, slot) == order.end() && wanted(intent.slots[slot])) order.push_back(slot);
       }
     };
     take([&](const SlotRules& slot) { return !has(filled, slot.name) && is_asked(state, slot); });
@@ -83,35 +91,38 @@ void fill_type(const std::vector<const SlotRules*>& slots, const std::vector<std
     take([](const SlotRules&) { return true; });
   }
   const auto count = std::min(order.size(), values.size());
-  for (std::size_t i = 0; i < count; ++i) filled[as_json_view(order[i]->name)] = as_json_view(values[i]);
+  for (std::size_t i = 0; i < count; ++i) chosen[order[i]] = values[i];
+}
+
+void choose_by_type(const IntentRules& intent, const nlu::Meaning& meaning, const state::State& state, Chosen& chosen) {
+  const Chosen spoken = chosen;  // what free text has taken is not for entities
+  std::vector<std::size_t> slots;
+  std::vector<std::string_view> values;
+  for (std::size_t first = 0; first < intent.slots.size(); ++first) {
+    const auto& type = intent.slots[first].type;
+    if (!type || spoken[first]) continue;
+    slots.clear();
+    values.clear();
+    for (std::size_t i = 0; i < intent.slots.size(); ++i) {
+      if (intent.slots[i].type == type && !spoken[i]) slots.push_back(i);
+    }
+    if (slots.front() != first) continue;  // this type was done with its first slot
+    for (const auto& entity : meaning.entities) {
+      if (entity.type == *type) values.emplace_back(entity.value);
+    }
+    if (!values.empty()) choose(intent, slots, values, state, chosen);
+  }
 }
 
 void fill_slots(const IntentRules& intent, std::string_view text, const nlu::Meaning& meaning, state::State& state) {
   auto& filled = object_of(state.extracted_parameters);
-  const SlotRules* spoken = nullptr;
-  for (const auto& slot : intent.slots) {
-    if (slot.type != free_text_type || !is_asked(state, slot) || text.empty()) continue;
-    filled[as_json_view(slot.name)] = as_json_view(text);
-    spoken = &slot;
+  Chosen chosen(intent.slots.size());
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    if (intent.slots[i].type == free_text_type && is_asked(state, intent.slots[i]) && !text.empty()) chosen[i] = text;
   }
-  if (meaning.entities.empty()) return;
-  std::vector<const SlotRules*> slots;
-  std::vector<std::string_view> values;
-  for (std::size_t i = 0; i < intent.slots.size(); ++i) {
-    const auto& type = intent.slots[i].type;
-    const auto same_type = [&](const SlotRules& slot) { return slot.type == type && &slot != spoken; };
-    // Each type once, when its first slot comes.
-    const auto here = intent.slots.begin() + static_cast<std::ptrdiff_t>(i);
-    if (!type || !same_type(*here) || std::any_of(intent.slots.begin(), here, same_type)) continue;
-    slots.clear();
-    values.clear();
-    for (const auto& slot : intent.slots) {
-      if (same_type(slot)) slots.push_back(&slot);
-    }
-    for (const auto& entity : meaning.entities) {
-      if (entity.type == *type) values.emplace_back(entity.value);
-    }
-    if (!values.empty()) fill_type(slots, values, state, filled);
+  if (!meaning.entities.empty()) choose_by_type(intent, meaning, state, chosen);
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    if (chosen[i]) filled[as_json_view(intent.slots[i].name)] = as_json_view(*chosen[i]);
   }
 }
 
