@@ -93,18 +93,18 @@ struct Expr {
   Kind kind;
   std::uint16_t depth = 1;  ///< height of the tree below
   int line = 1;
-  Value constant{};                       ///< constant; the key of attribute and member
-  const Str* name = nullptr;              ///< name, attribute, filter, test, member
-  Binding binding{};                      ///< name, member
-  Expr* a = nullptr;                      ///< operand; object; condition
-  Expr* b = nullptr;                      ///< second operand; key; value if true; start
-  Expr* c = nullptr;                      ///< value if false; stop
-  Expr* d = nullptr;                      ///< step
-  std::span<Expr*> items{};               ///< list, tuple, concat; dict: key, value, key, value
-  std::span<Comparison> comparisons{};    ///< compare
-  const CallArgs* args = nullptr;         ///< call, filter, test
-  Native native = nullptr;                ///< filter, test
-  const Methods* methods = nullptr;       ///< attribute: the methods of that name
+  Value constant{};                     ///< constant; the key of attribute and member
+  const Str* name = nullptr;            ///< name, attribute, filter, test, member
+  Binding binding{};                    ///< name, member
+  Expr* a = nullptr;                    ///< operand; object; condition
+  Expr* b = nullptr;                    ///< second operand; key; value if true; start
+  Expr* c = nullptr;                    ///< value if false; stop
+  Expr* d = nullptr;                    ///< step
+  std::span<Expr*> items{};             ///< list, tuple, concat; dict: key, value, key, value
+  std::span<Comparison> comparisons{};  ///< compare
+  const CallArgs* args = nullptr;       ///< call, filter, test
+  Native native = nullptr;              ///< filter, test
+  const Methods* methods = nullptr;     ///< attribute: the methods of that name
 };
 
 using Body = std::span<Stmt*>;
@@ -122,7 +122,7 @@ struct MacroNode {
   Body body;
   Frame frame;
   std::uint32_t slots = 0;
-  std::int64_t caller_slot = -1;   ///< hidden parameters, -1: not used in the body
+  std::int64_t caller_slot = -1;  ///< hidden parameters, -1: not used in the body
   std::int64_t varargs_slot = -1;
   std::int64_t kwargs_slot = -1;
   bool uses_caller = false;
@@ -168,18 +168,18 @@ struct Stmt {
 
   Kind kind;
   int line = 1;
-  const Str* text = nullptr;     ///< text; name of a block
-  Expr* value = nullptr;         ///< print, assign, autoescape; call of a call block; filter of filter and set blocks
-  Expr* target = nullptr;        ///< assign, assign_block, macro
-  std::span<Branch> branches;    ///< branch
-  ForNode* loop = nullptr;       ///< loop
-  MacroNode* macro = nullptr;    ///< macro, call_block
-  std::span<Expr*> targets;      ///< with
-  std::span<Expr*> values;       ///< with
-  Body body;                     ///< blocks
-  Frame frame;                   ///< blocks, with
-  std::uint32_t slots = 0;       ///< block: size of its own activation
-  bool exported = false;         ///< assign, assign_block, macro: at the top level, so that blocks see it
+  const Str* text = nullptr;   ///< text; name of a block
+  Expr* value = nullptr;       ///< print, assign, autoescape; call of a call block; filter of filter and set blocks
+  Expr* target = nullptr;      ///< assign, assign_block, macro
+  std::span<Branch> branches;  ///< branch
+  ForNode* loop = nullptr;     ///< loop
+  MacroNode* macro = nullptr;  ///< macro, call_block
+  std::span<Expr*> targets;    ///< with
+  std::span<Expr*> values;     ///< with
+  Body body;                   ///< blocks
+  Frame frame;                 ///< blocks, with
+  std::uint32_t slots = 0;     ///< block: size of its own activation
+  bool exported = false;       ///< assign, assign_block, macro: at the top level, so that blocks see it
 };
 
 struct Ast {
@@ -191,7 +191,7 @@ struct Ast {
   std::uint32_t slots = 0;
   std::span<const Str*> globals;
   bool has_blocks = false;
-  bool plain = false;       ///< no tags at all: `plain_text` is the output
+  bool plain = false;  ///< no tags at all: `plain_text` is the output
   std::string plain_text;
   std::size_t text_size = 0;  ///< bytes of literal text: a hint for the size of the output
 };

@@ -36,9 +36,7 @@ constexpr std::int64_t max_bits = 4096;
   return big_from_words(memory, number < 0, words);
 }
 
-[[nodiscard]] std::int64_t bits(const Int& number) {
-  return number == 0 ? 0 : static_cast<std::int64_t>(mp::msb(mp::abs(number))) + 1;
-}
+[[nodiscard]] std::int64_t bits(const Int& number) { return number == 0 ? 0 : static_cast<std::int64_t>(mp::msb(mp::abs(number))) + 1; }
 
 /// Rounds towards minus infinity, as Python does.
 void floor_divide(const Int& a, const Int& b, Int& quotient, Int& rest) {

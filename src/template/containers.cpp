@@ -227,8 +227,7 @@ bool is_hashable(Runtime& rt, const Value& value) {
     rt.check_stack();
     return std::ranges::all_of(items_of(rt, *value.list), [&](const Value& item) { return is_hashable(rt, item); });
   }
-  return value.kind != Kind::list && value.kind != Kind::dict &&
-         !(value.kind == Kind::view && value.view->what != View::What::values);
+  return value.kind != Kind::list && value.kind != Kind::dict && !(value.kind == Kind::view && value.view->what != View::What::values);
 }
 
 // --- truth and equality
@@ -374,8 +373,8 @@ bool contains(Runtime& rt, const Value& container, const Value& item) {
         const std::int64_t value = item.index();
         const bool inside = range.step > 0 ? value >= range.start && value < range.stop : value <= range.start && value > range.stop;
         return inside && (static_cast<std::uint64_t>(value) - static_cast<std::uint64_t>(range.start)) %
-                                 (range.step > 0 ? static_cast<std::uint64_t>(range.step)
-                                                 : 0 - static_cast<std::uint64_t>(range.step)) == 0;
+                                 (range.step > 0 ? static_cast<std::uint64_t>(range.step) : 0 - static_cast<std::uint64_t>(range.step)) ==
+                             0;
       }
       break;
     default: break;

@@ -52,8 +52,8 @@ void append_number(std::string& out, std::uint32_t code) {
   for (; at < text.size(); ++at) {
     const char c = static_cast<char>(text[at] | 0x20);
     const std::uint32_t digit = text[at] >= '0' && text[at] <= '9' ? static_cast<std::uint32_t>(text[at] - '0')
-                                : hex && c >= 'a' && c <= 'f'       ? static_cast<std::uint32_t>(c - 'a' + 10)
-                                                                    : 99;
+                                : hex && c >= 'a' && c <= 'f'      ? static_cast<std::uint32_t>(c - 'a' + 10)
+                                                                   : 99;
     if (digit == 99) {
       break;
     }

@@ -16,9 +16,7 @@ namespace {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
-[[nodiscard]] bool has(const Value& value, std::uint8_t flags) noexcept {
-  return value.is_string() && (value.string->flags & flags) != 0;
-}
+[[nodiscard]] bool has(const Value& value, std::uint8_t flags) noexcept { return value.is_string() && (value.string->flags & flags) != 0; }
 
 /// A whole JSON number, true, false or null.
 [[nodiscard]] bool is_json_scalar(std::string_view text) {

@@ -46,8 +46,7 @@ TEST(EscapeUrl, AuthorsTextIsKept) {
 
 TEST(EscapeJson, InsideQuotes) {
   EXPECT_EQ(in_json(R"({"a": "{{ x }}"})", R"({"x": "q\" \\ \n é \u0001"})"), R"({"a": "q\" \\ \n é \u0001"})");
-  EXPECT_EQ(in_json(R"({"a": "{{ x }}"})", R"({"x": "\", \"admin\": true, \"b\": \""})"),
-            R"({"a": "\", \"admin\": true, \"b\": \""})");
+  EXPECT_EQ(in_json(R"({"a": "{{ x }}"})", R"({"x": "\", \"admin\": true, \"b\": \""})"), R"({"a": "\", \"admin\": true, \"b\": \""})");
   EXPECT_EQ(in_json(R"({"a": "{{ n }} {{ l }} {{ u }}"})", R"({"n": 1, "l": ["a"]})"), R"({"a": "1 ['a'] "})");
   EXPECT_EQ(in_json(R"({"a": "{{ x|tojson }}"})", R"({"x": "a\"b"})"), R"({"a": "\"a\\\"b\""})");
   EXPECT_EQ(in_json(R"({"a\"{{ x }}": "b\\{{ x }}"})", R"({"x": "\""})"), R"({"a\"\"": "b\\\""})");

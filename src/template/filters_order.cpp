@@ -8,9 +8,7 @@ namespace loquat::tmpl {
 
 namespace {
 
-[[nodiscard]] Value cased(Runtime& rt, const Value& value, bool case_sensitive) {
-  return case_sensitive ? value : ignore_case(rt, value);
-}
+[[nodiscard]] Value cased(Runtime& rt, const Value& value, bool case_sensitive) { return case_sensitive ? value : ignore_case(rt, value); }
 
 /// "a,b" sorts by two attributes.
 [[nodiscard]] std::vector<AttributePath> paths_of(Runtime& rt, const Value* attribute) {

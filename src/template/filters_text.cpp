@@ -30,9 +30,7 @@ Value center(Runtime& rt, const Value& value, const Args& args) {
   return native(rt, soft_str(rt, value), {.positional = {&columns, 1}});
 }
 
-[[nodiscard]] bool starts_word(char32_t c) noexcept {
-  return c == '-' || c == '(' || c == '{' || c == '[' || c == '<' || is_space(c);
-}
+[[nodiscard]] bool starts_word(char32_t c) noexcept { return c == '-' || c == '(' || c == '{' || c == '[' || c == '<' || is_space(c); }
 
 Value title(Runtime& rt, const Value& value, const Args& args) {
   expect_none("title", args);

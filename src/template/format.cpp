@@ -65,12 +65,30 @@ void format_int(const Value& value, const FormatSpec& spec, Builder& out) {
     case '\0':
     case 'd':
     case 'n': break;
-    case 'x': base = 16; prefix = "0x"; break;
-    case 'X': base = 16; prefix = "0X"; break;
-    case 'o': base = 8; prefix = "0o"; break;
-    case 'b': base = 2; prefix = "0b"; break;
+    case 'x':
+      base = 16;
+      prefix = "0x";
+      break;
+    case 'X':
+      base = 16;
+      prefix = "0X";
+      break;
+    case 'o':
+      base = 8;
+      prefix = "0o";
+      break;
+    case 'b':
+      base = 2;
+      prefix = "0b";
+      break;
     case 'c': format_char(value, spec, out); return;
-    case 'e': case 'E': case 'f': case 'F': case 'g': case 'G': case '%': format_real(to_double(value), spec, out); return;
+    case 'e':
+    case 'E':
+    case 'f':
+    case 'F':
+    case 'g':
+    case 'G':
+    case '%': format_real(to_double(value), spec, out); return;
     default: fail_code(spec.type, "int");
   }
   if (spec.precision >= 0) {
@@ -187,7 +205,9 @@ class Formatter {
       if (c < 0x80) {
         out.append(static_cast<char>(c));
       } else {
-        out.append(code < 0x100 ? fmt::format("\\x{:02x}", code) : code < 0x10000 ? fmt::format("\\u{:04x}", code) : fmt::format("\\U{:08x}", code));
+        out.append(code < 0x100     ? fmt::format("\\x{:02x}", code)
+                   : code < 0x10000 ? fmt::format("\\u{:04x}", code)
+                                    : fmt::format("\\U{:08x}", code));
       }
     }
     return finish(rt_, out);

@@ -183,9 +183,7 @@ void pad(const FormatSpec& spec, std::string_view content, std::int64_t chars, c
   add(missing - left);
 }
 
-std::string_view sign_of(bool negative, char sign) noexcept {
-  return negative ? "-" : sign == '+' ? "+" : sign == ' ' ? " " : "";
-}
+std::string_view sign_of(bool negative, char sign) noexcept { return negative ? "-" : sign == '+' ? "+" : sign == ' ' ? " " : ""; }
 
 void write_number(const FormatSpec& spec, std::string_view sign, std::string_view prefix, std::string_view digits, Builder& out) {
   const bool inside = spec.align == '=' || (spec.zero && spec.align == '\0');

@@ -16,12 +16,11 @@ namespace {
 using Type = Token::Type;
 
 constexpr std::array<std::pair<std::string_view, Type>, 26> operators{{
-    {"//", Type::floordiv}, {"**", Type::pow},      {"==", Type::eq},       {"!=", Type::ne},       {">=", Type::ge},
-    {"<=", Type::le},       {"+", Type::add},       {"-", Type::sub},       {"/", Type::div},       {"*", Type::mul},
-    {"%", Type::mod},       {"~", Type::tilde},     {"[", Type::lbracket},  {"]", Type::rbracket},  {"(", Type::lparen},
-    {")", Type::rparen},    {"{", Type::lbrace},    {"}", Type::rbrace},    {">", Type::gt},        {"<", Type::lt},
-    {"=", Type::assign},    {".", Type::dot},       {":", Type::colon},     {"|", Type::pipe},      {",", Type::comma},
-    {";", Type::semicolon},
+    {"//", Type::floordiv}, {"**", Type::pow},      {"==", Type::eq},    {"!=", Type::ne},    {">=", Type::ge},    {"<=", Type::le},
+    {"+", Type::add},       {"-", Type::sub},       {"/", Type::div},    {"*", Type::mul},    {"%", Type::mod},    {"~", Type::tilde},
+    {"[", Type::lbracket},  {"]", Type::rbracket},  {"(", Type::lparen}, {")", Type::rparen}, {"{", Type::lbrace}, {"}", Type::rbrace},
+    {">", Type::gt},        {"<", Type::lt},        {"=", Type::assign}, {".", Type::dot},    {":", Type::colon},  {"|", Type::pipe},
+    {",", Type::comma},     {";", Type::semicolon},
 }};
 
 [[nodiscard]] bool digit(char c) noexcept { return c >= '0' && c <= '9'; }
@@ -289,8 +288,7 @@ class Lexer {
       }
     };
     std::size_t size = 2;
-    while (size < text.size() &&
-           (fits(text[size]) || (text[size] == '_' && size + 1 < text.size() && fits(text[size + 1])))) {
+    while (size < text.size() && (fits(text[size]) || (text[size] == '_' && size + 1 < text.size() && fits(text[size + 1])))) {
       ++size;
     }
     return size > 2 ? size : 0;

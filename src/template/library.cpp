@@ -20,8 +20,8 @@ using Natives = std::unordered_map<std::string_view, Native>;
 }
 
 [[nodiscard]] const Natives& filters() {
-  static const Natives all = collect({text_filters(), markup_filters(), number_filters(), sequence_filters(), order_filters(),
-                                      select_filters(), json_filters()});
+  static const Natives all =
+      collect({text_filters(), markup_filters(), number_filters(), sequence_filters(), order_filters(), select_filters(), json_filters()});
   return all;
 }
 
@@ -33,7 +33,7 @@ using Natives = std::unordered_map<std::string_view, Native>;
 [[nodiscard]] const std::unordered_map<std::string_view, Methods>& methods() {
   static const auto all = [] {
     std::unordered_map<std::string_view, Methods> made;
-    const auto add = [&made](NativeTable table, Native Methods::*type) {
+    const auto add = [&made](NativeTable table, Native Methods::* type) {
       for (const NamedNative& entry : table) {
         Methods& named = made[entry.name];
         named.name = entry.name;
@@ -106,7 +106,9 @@ void expect_none(std::string_view function, const Args& args) {
   }
 }
 
-void fail_type(std::string_view message, const Value& value) { fail(std::string(message) + ", not '" + std::string(type_name(value)) + "'"); }
+void fail_type(std::string_view message, const Value& value) {
+  fail(std::string(message) + ", not '" + std::string(type_name(value)) + "'");
+}
 
 std::int64_t index_of(const Value& value) {
   if (!value.is_index()) {

@@ -91,16 +91,18 @@ TEST(TemplateLimits, Bombs) {
 }
 
 TEST(TemplateLimits, NestedValues) {
-  for (const char* use : {"{{ ns.l }}", "{{ ns.l == ns.m }}", "{{ ns.l|tojson }}", "{{ ns.l|pprint }}", "{{ {ns.t: 1} }}", "{{ ns.l < ns.m }}"}) {
+  for (const char* use :
+       {"{{ ns.l }}", "{{ ns.l == ns.m }}", "{{ ns.l|tojson }}", "{{ ns.l|pprint }}", "{{ {ns.t: 1} }}", "{{ ns.l < ns.m }}"}) {
     const std::string source =
         "{% set ns = namespace(l=[], m=[], t=()) %}"
         "{% for i in range(60000) %}{% set ns.l = [ns.l] %}{% set ns.m = [ns.m] %}{% set ns.t = (ns.t,) %}{% endfor %}" +
         std::string(use);
     EXPECT_NE(failure(source, {}, {.memory_bytes = 64 * 1024 * 1024, .steps = 5'000'000}), "") << use;
   }
-  EXPECT_NE(failure("{% set ns = namespace(g=[1]) %}{% for i in range(60000) %}{% set ns.g = ns.g|map('string') %}{% endfor %}{{ ns.g|list }}",
-                    {}, {.memory_bytes = 64 * 1024 * 1024, .steps = 5'000'000}),
-            "");
+  EXPECT_NE(
+      failure("{% set ns = namespace(g=[1]) %}{% for i in range(60000) %}{% set ns.g = ns.g|map('string') %}{% endfor %}{{ ns.g|list }}",
+              {}, {.memory_bytes = 64 * 1024 * 1024, .steps = 5'000'000}),
+      "");
 }
 
 TEST(TemplateLimits, NestedSource) {
@@ -145,10 +147,11 @@ TEST(TemplateLimits, EachLimitHolds) {
 
 TEST(TemplateLimits, PathologicalSearches) {
   const json::object data{{"hay", std::string(200'000, 'a')}, {"needle", std::string(100'000, 'a') + "b"}};
-  for (const char* source : {"{{ needle in hay }}", "{{ hay.find(needle) }}", "{{ hay.rfind(needle) }}", "{{ hay.count(needle) }}",
-                             "{{ hay.replace(needle, '') | length }}", "{{ hay.split(needle) | length }}", "{{ hay.rsplit(needle)|length }}",
-                             "{{ ('<' * 100000)|striptags|length }}", "{{ ('&' * 100000)|striptags|length }}", "{{ ('@a.' * 30000)|urlize|length }}",
-                             "{{ ('www.' * 30000)|urlize|length }}", "{{ ('-' * 100000)|wordwrap(5)|length }}", "{{ (hay|list|sort)|length }}"}) {
+  for (const char* source :
+       {"{{ needle in hay }}", "{{ hay.find(needle) }}", "{{ hay.rfind(needle) }}", "{{ hay.count(needle) }}",
+        "{{ hay.replace(needle, '') | length }}", "{{ hay.split(needle) | length }}", "{{ hay.rsplit(needle)|length }}",
+        "{{ ('<' * 100000)|striptags|length }}", "{{ ('&' * 100000)|striptags|length }}", "{{ ('@a.' * 30000)|urlize|length }}",
+        "{{ ('www.' * 30000)|urlize|length }}", "{{ ('-' * 100000)|wordwrap(5)|length }}", "{{ (hay|list|sort)|length }}"}) {
     const auto start = std::chrono::steady_clock::now();
     (void)failure(source, data);
     EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30)) << source;

@@ -9,7 +9,7 @@ namespace loquat::tmpl {
 /// The variable `loop` of a for loop: hands out the items, and can look one ahead.
 struct Loop {
   const ForNode* node = nullptr;
-  bool filtered = true;  ///< the loop's `if` is still to be asked
+  bool filtered = true;         ///< the loop's `if` is still to be asked
   Activation* scope = nullptr;  ///< where the loop's own variables are
   Activation* outer = nullptr;  ///< where the loop stands: what a recursive call starts from
   Cursor items;

@@ -96,8 +96,7 @@ constexpr std::int64_t max64 = std::numeric_limits<std::int64_t>::max();
     case Kind::add: return __builtin_add_overflow(a, b, &result) ? std::nullopt : std::optional(Value::of(result));
     case Kind::sub: return __builtin_sub_overflow(a, b, &result) ? std::nullopt : std::optional(Value::of(result));
     case Kind::mul: return __builtin_mul_overflow(a, b, &result) ? std::nullopt : std::optional(Value::of(result));
-    case Kind::floordiv:
-      return a == min64 && b == -1 ? std::nullopt : std::optional(Value::of(floor_div(a, b)));
+    case Kind::floordiv: return a == min64 && b == -1 ? std::nullopt : std::optional(Value::of(floor_div(a, b)));
     case Kind::mod: return Value::of(b == -1 ? std::int64_t{0} : a - floor_div(a, b) * b);
     default: return std::nullopt;
   }

@@ -48,7 +48,7 @@ void sort(Runtime& rt, Vec<Value>& keys, Vec<Value>& items, bool reverse);
 void print(Runtime& rt, const Value& value, Builder& out);  ///< str()
 void repr(Runtime& rt, const Value& value, Builder& out);   ///< repr()
 void repr_text(std::string_view text, Builder& out, bool ascii = false);
-[[nodiscard]] Value to_str(Runtime& rt, const Value& value);  ///< str(): plain
+[[nodiscard]] Value to_str(Runtime& rt, const Value& value);    ///< str(): plain
 [[nodiscard]] Value soft_str(Runtime& rt, const Value& value);  ///< str(), but Markup stays Markup
 [[nodiscard]] std::string_view text_of(Runtime& rt, const Value& value);
 [[nodiscard]] std::int64_t length_of_text(const Str& text) noexcept;  ///< in code points
@@ -71,7 +71,7 @@ void escape_html(std::string_view text, Builder& out);
 [[nodiscard]] Value negate(Runtime& rt, const Value& value);
 [[nodiscard]] Value affirm(Runtime& rt, const Value& value);  ///< unary plus
 [[nodiscard]] Value percent_format(Runtime& rt, const Value& format, const Value& args);
-[[nodiscard]] Value format_text(Runtime& rt, const Value& format, const Args& args);  ///< str.format
+[[nodiscard]] Value format_text(Runtime& rt, const Value& format, const Args& args);      ///< str.format
 void format_value(Runtime& rt, const Value& value, std::string_view spec, Builder& out);  ///< format()
 
 // --- iteration

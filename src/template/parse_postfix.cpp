@@ -76,9 +76,7 @@ Expr* Parser::parse_index(Expr* object) {
     }
     take();
     slice = make_unary(Op::slice, current().line, object);
-    const auto bound = [&]() -> Expr* {
-      return is(Type::colon) || is(Type::rbracket) || is(Type::comma) ? nullptr : parse_expression();
-    };
+    const auto bound = [&]() -> Expr* { return is(Type::colon) || is(Type::rbracket) || is(Type::comma) ? nullptr : parse_expression(); };
     slice->b = start;
     slice->c = bound();
     if (is(Type::colon)) {
@@ -197,8 +195,7 @@ Expr* Parser::parse_test(Expr* node) {
   test->name = make_str(name);
   static constexpr CallArgs nothing{};
   test->args = &nothing;
-  const bool operand = is(Type::name) || is(Type::string) || is(Type::integer) || is(Type::real) || is(Type::lbracket) ||
-                       is(Type::lbrace);
+  const bool operand = is(Type::name) || is(Type::string) || is(Type::integer) || is(Type::real) || is(Type::lbracket) || is(Type::lbrace);
   if (is(Type::lparen)) {
     test->args = parse_call_args(*test);
   } else if (operand && !is_name("else") && !is_name("or") && !is_name("and")) {

@@ -373,8 +373,7 @@ Stmt* Parser::parse_block() {
     reject("'" + current().text + "' blocks are not supported: a template cannot use other templates.", stmt->line);
   }
   if (is(Type::sub)) {
-    reject("Block names in Jinja have to be valid Python identifiers and may not contain hyphens, use an underscore instead.",
-           stmt->line);
+    reject("Block names in Jinja have to be valid Python identifiers and may not contain hyphens, use an underscore instead.", stmt->line);
   }
   stmt->body = parse_to("endblock");
   (void)skip_name(name.text);

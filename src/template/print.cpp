@@ -64,7 +64,9 @@ void repr_text(std::string_view text, Builder& out, bool ascii) {
       out.append(text.substr(start, at - start));
     } else {
       const auto code = static_cast<std::uint32_t>(c);
-      out.append(code < 0x100 ? fmt::format("\\x{:02x}", code) : code < 0x10000 ? fmt::format("\\u{:04x}", code) : fmt::format("\\U{:08x}", code));
+      out.append(code < 0x100     ? fmt::format("\\x{:02x}", code)
+                 : code < 0x10000 ? fmt::format("\\u{:04x}", code)
+                                  : fmt::format("\\U{:08x}", code));
     }
   }
   out.append(quote);
@@ -135,9 +137,8 @@ void repr_view(Runtime& rt, const Value& value, Builder& out, const Printing* ar
 void repr_rest(Runtime& rt, const Value& value, Builder& out, const Printing* around) {
   switch (value.kind) {
     case Kind::range:
-      out.append(value.range->step == 1
-                     ? fmt::format("range({}, {})", value.range->start, value.range->stop)
-                     : fmt::format("range({}, {}, {})", value.range->start, value.range->stop, value.range->step));
+      out.append(value.range->step == 1 ? fmt::format("range({}, {})", value.range->start, value.range->stop)
+                                        : fmt::format("range({}, {}, {})", value.range->start, value.range->stop, value.range->step));
       return;
     case Kind::macro:
       out.append("<Macro ");
@@ -153,9 +154,7 @@ void repr_rest(Runtime& rt, const Value& value, Builder& out, const Printing* ar
       repr_dict(rt, *value.dict, out, around);
       out.append('>');
       return;
-    case Kind::loop:
-      out.append(fmt::format("<LoopContext {}/{}>", value.loop->index0 + 1, length_of_loop(rt, *value.loop)));
-      return;
+    case Kind::loop: out.append(fmt::format("<LoopContext {}/{}>", value.loop->index0 + 1, length_of_loop(rt, *value.loop))); return;
     case Kind::function:
       if (value.function->is_class) {
         out.append(fmt::format("<class '{}'>", value.function->name));
@@ -163,9 +162,7 @@ void repr_rest(Runtime& rt, const Value& value, Builder& out, const Printing* ar
         out.append(fmt::format("<built-in method {} of {} object>", value.function->name, type_name(value.function->self)));
       }
       return;
-    case Kind::iterator:
-      out.append(fmt::format("<{} object>", value.iterator->type_name()));
-      return;
+    case Kind::iterator: out.append(fmt::format("<{} object>", value.iterator->type_name())); return;
     default: out.append(fmt::format("<{} object>", type_name(value)));
   }
 }

@@ -1,8 +1,8 @@
 #include "template/unicode.h"
 
+#include <unicode/bytestream.h>
 #include <unicode/casemap.h>
 #include <unicode/stringoptions.h>
-#include <unicode/bytestream.h>
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
@@ -194,9 +194,8 @@ std::string to_lower(std::string_view text) {
 }
 
 std::string to_folded(std::string_view text) {
-  return map_case(text, [](icu::StringPiece in, icu::ByteSink& sink, UErrorCode& status) {
-    icu::CaseMap::utf8Fold(0, in, sink, nullptr, status);
-  });
+  return map_case(
+      text, [](icu::StringPiece in, icu::ByteSink& sink, UErrorCode& status) { icu::CaseMap::utf8Fold(0, in, sink, nullptr, status); });
 }
 
 std::string to_title_char(std::string_view one_char) {
@@ -204,8 +203,8 @@ std::string to_title_char(std::string_view one_char) {
     return to_upper(one_char);
   }
   return map_case(one_char, [](icu::StringPiece in, icu::ByteSink& sink, UErrorCode& status) {
-    icu::CaseMap::utf8ToTitle("", U_TITLECASE_WHOLE_STRING | U_TITLECASE_NO_LOWERCASE | U_TITLECASE_NO_BREAK_ADJUSTMENT, nullptr, in,
-                              sink, nullptr, status);
+    icu::CaseMap::utf8ToTitle("", U_TITLECASE_WHOLE_STRING | U_TITLECASE_NO_LOWERCASE | U_TITLECASE_NO_BREAK_ADJUSTMENT, nullptr, in, sink,
+                              nullptr, status);
   });
 }
 

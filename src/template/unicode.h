@@ -20,16 +20,16 @@ void append_char(std::string& out, char32_t c);
 [[nodiscard]] std::u32string to_chars32(std::string_view text);
 [[nodiscard]] std::string to_utf8(std::u32string_view text);
 
-[[nodiscard]] bool is_space(char32_t c) noexcept;       ///< str.isspace
-[[nodiscard]] bool is_alpha(char32_t c) noexcept;       ///< str.isalpha
-[[nodiscard]] bool is_decimal(char32_t c) noexcept;     ///< str.isdecimal
-[[nodiscard]] bool is_digit(char32_t c) noexcept;       ///< str.isdigit
-[[nodiscard]] bool is_numeric(char32_t c) noexcept;     ///< str.isnumeric
-[[nodiscard]] bool is_printable(char32_t c) noexcept;   ///< str.isprintable
+[[nodiscard]] bool is_space(char32_t c) noexcept;      ///< str.isspace
+[[nodiscard]] bool is_alpha(char32_t c) noexcept;      ///< str.isalpha
+[[nodiscard]] bool is_decimal(char32_t c) noexcept;    ///< str.isdecimal
+[[nodiscard]] bool is_digit(char32_t c) noexcept;      ///< str.isdigit
+[[nodiscard]] bool is_numeric(char32_t c) noexcept;    ///< str.isnumeric
+[[nodiscard]] bool is_printable(char32_t c) noexcept;  ///< str.isprintable
 [[nodiscard]] bool is_lower(char32_t c) noexcept;
 [[nodiscard]] bool is_upper(char32_t c) noexcept;
 [[nodiscard]] bool is_title(char32_t c) noexcept;
-[[nodiscard]] bool is_word(char32_t c) noexcept;        ///< \w of Python's re
+[[nodiscard]] bool is_word(char32_t c) noexcept;  ///< \w of Python's re
 [[nodiscard]] bool is_id_start(char32_t c) noexcept;
 [[nodiscard]] bool is_id_part(char32_t c) noexcept;
 [[nodiscard]] bool is_line_break(char32_t c) noexcept;  ///< where str.splitlines splits

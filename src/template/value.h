@@ -43,11 +43,11 @@ enum class Kind : std::uint8_t {
 };
 
 struct Str {
-  static constexpr std::uint8_t markup = 1;      ///< Markup: not escaped again
-  static constexpr std::uint8_t author = 2;      ///< a literal of the template itself
-  static constexpr std::uint8_t raw = 4;         ///< came out of the filter `safe`
-  static constexpr std::uint8_t json = 8;        ///< came out of `tojson`
-  static constexpr std::uint8_t urlencoded = 16; ///< came out of `urlencode`
+  static constexpr std::uint8_t markup = 1;       ///< Markup: not escaped again
+  static constexpr std::uint8_t author = 2;       ///< a literal of the template itself
+  static constexpr std::uint8_t raw = 4;          ///< came out of the filter `safe`
+  static constexpr std::uint8_t json = 8;         ///< came out of `tojson`
+  static constexpr std::uint8_t urlencoded = 16;  ///< came out of `urlencode`
 
   const char* data = nullptr;
   std::size_t size = 0;
