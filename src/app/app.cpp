@@ -74,6 +74,20 @@ int App::run() {
   add_standard_routes();
   server_ = std::make_unique<http::Server>(server_settings(config_), router_, loop_pointers_);
   start_loops();
+  try {
+    start_serving(begin);
+  } catch (const Error& error) {
+    // Coroutines run already: there is no way back through destructors.
+    log::critical("app", error.what(), {{"detail", error.log_detail()}});
+    log::flush();
+    std::_Exit(1);
+  }
+  const int status = wait_for_signal();
+  shut_down();
+  return status;
+}
+
+void App::start_serving(Clock::time_point begin) {
   // With its databases at hand a process is ready when it first answers; otherwise it answers and keeps trying.
   const bool at_once = prepare();
   server_->start();
@@ -85,9 +99,6 @@ int App::run() {
     log::warning("app", "a database is away; this process answers /health and keeps trying", {{"host", config_.host}, {"port", server_->port()}});
     preparer_ = std::jthread([this](const std::stop_token& stop) { prepare_until_done(stop); });
   }
-  const int status = wait_for_signal();
-  shut_down();
-  return status;
 }
 
 void App::build_parts() {

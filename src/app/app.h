@@ -102,6 +102,7 @@ class App {
   };
 
   void build_parts();
+  void start_serving(std::chrono::steady_clock::time_point begin);
   void add_standard_routes();
   void start_loops();
   bool prepare();
