@@ -67,7 +67,8 @@ TEST_P(Migrate, AppliesWhatIsMissingInOrder) {
 }
 
 TEST_P(Migrate, AFailingOneLeavesNothing) {
-  const std::array<Migration, 2> broken = {{{"bad", 1, "CREATE TABLE good (id integer)"}, {"bad", 2, "CREATE TABLE half (id integer); SELECT no"}}};
+  const std::array<Migration, 2> broken = {
+      {{"bad", 1, "CREATE TABLE good (id integer)"}, {"bad", 2, "CREATE TABLE half (id integer); SELECT no"}}};
   EXPECT_THROW(migrate(*database_, broken), Error);
   EXPECT_EQ(count("good"), 0);
   EXPECT_THROW(count("half"), Error);
@@ -75,7 +76,8 @@ TEST_P(Migrate, AFailingOneLeavesNothing) {
 }
 
 TEST_P(Migrate, AdoptsAnOlderTable) {
-  await(database_->run([](Connection& c) { c.script("CREATE TABLE thing (id bigint PRIMARY KEY, name text); INSERT INTO thing VALUES (9, 'old')"); }));
+  await(database_->run(
+      [](Connection& c) { c.script("CREATE TABLE thing (id bigint PRIMARY KEY, name text); INSERT INTO thing VALUES (9, 'old')"); }));
   migrate(*database_, migrations);
   const auto rows = await(database_->read([](Connection& c) { return c("SELECT id, version, name FROM thing ORDER BY id"); }));
   ASSERT_EQ(rows->size(), 2U);

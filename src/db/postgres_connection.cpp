@@ -53,8 +53,8 @@ void PostgresConnection::connect() {
   // Of several hosts the first may be one that swallows packets: the others must get their turn.
   const auto host_limit = std::to_string(hosts > 1 ? settings_.connect_timeout.count() : 0);
   // What stands before dbname the URI may override.
-  const std::array<const char*, 7> names = {"fallback_application_name", "keepalives_idle", "keepalives_interval", "tcp_user_timeout",
-                                            "dbname", "client_encoding", nullptr};
+  const std::array<const char*, 7> names = {
+      "fallback_application_name", "keepalives_idle", "keepalives_interval", "tcp_user_timeout", "dbname", "client_encoding", nullptr};
   const std::array<const char*, 7> values = {"loquat", "30", "10", host_limit.c_str(), settings_.uri.c_str(), "UTF8", nullptr};
   connection_.reset(PQconnectStartParams(names.data(), values.data(), 1));
   if (!connection_) throw std::bad_alloc();
@@ -71,8 +71,10 @@ void PostgresConnection::connect() {
 void PostgresConnection::configure() {
   const auto limit = std::to_string(settings_.statement_timeout.count());
   const auto idle = std::to_string((settings_.statement_timeout * 2 + std::chrono::seconds(10)).count());
-  simple("SET client_min_messages = warning; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex'; SET jit = off;"
-         "SET statement_timeout = " + limit + "; SET idle_in_transaction_session_timeout = " + idle);
+  simple(
+      "SET client_min_messages = warning; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex'; SET jit = off;"
+      "SET statement_timeout = " +
+      limit + "; SET idle_in_transaction_session_timeout = " + idle);
 }
 
 // A server that shuts down says so to idle connections too; only then it closes them.
@@ -287,8 +289,10 @@ PostgresResult PostgresConnection::simple(const std::string& sql) {
   PostgresResult last;
   PostgresResult failed;
   while (auto result = next_result(deadline)) {
-    if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR) failed = std::move(result);
-    else last = std::move(result);
+    if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR)
+      failed = std::move(result);
+    else
+      last = std::move(result);
   }
   if (failed) check(failed.get());
   if (PQstatus(connection_.get()) != CONNECTION_OK) fail_lost(PostgresFailure::Kind::lost, words_of(connection_.get()));

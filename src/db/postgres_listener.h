@@ -17,7 +17,7 @@ namespace loquat::db {
 class PostgresListener {
  public:
   struct Settings {
-    std::string url;                    ///< as DatabaseSettings::url
+    std::string url;  ///< as DatabaseSettings::url
     std::vector<std::string> channels;
     std::chrono::milliseconds connect_timeout{3'000};
     std::chrono::milliseconds retry_after{1'000};

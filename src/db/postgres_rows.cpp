@@ -10,9 +10,9 @@
 namespace loquat::db {
 namespace {
 
-constexpr std::array binary_types = {pg::boolean, pg::bytea, pg::int8,    pg::int2,    pg::int4,      pg::text,        pg::json, pg::float8,
-                                     pg::bpchar,  pg::name,  pg::varchar, pg::unknown, pg::timestamp, pg::timestamptz, pg::uuid, pg::void_,
-                                     pg::jsonb};
+constexpr std::array binary_types = {pg::boolean,   pg::bytea,       pg::int8,   pg::int2,  pg::int4,    pg::text,
+                                     pg::json,      pg::float8,      pg::bpchar, pg::name,  pg::varchar, pg::unknown,
+                                     pg::timestamp, pg::timestamptz, pg::uuid,   pg::void_, pg::jsonb};
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -55,13 +55,15 @@ class PostgresRows final : public Rows {
     std::string_view data;
   };
   void check(std::size_t row, std::size_t column) const {
-    if (row >= size_ || column >= static_cast<std::size_t>(PQnfields(result_.get()))) throw wrong_schema("a row or column that is not there");
+    if (row >= size_ || column >= static_cast<std::size_t>(PQnfields(result_.get())))
+      throw wrong_schema("a row or column that is not there");
   }
   [[nodiscard]] Cell cell(std::size_t row, std::size_t column) const {
     if (is_null(row, column)) throw wrong_schema("an unexpected NULL");
     const int r = static_cast<int>(row);
     const int c = static_cast<int>(column);
-    return {PQftype(result_.get(), c), PQfformat(result_.get(), c) == 1,
+    return {PQftype(result_.get(), c),
+            PQfformat(result_.get(), c) == 1,
             {PQgetvalue(result_.get(), r, c), static_cast<std::size_t>(PQgetlength(result_.get(), r, c))}};
   }
 

@@ -12,7 +12,8 @@ namespace {
 
 using testing::await;
 
-std::unique_ptr<Database> open_url(const std::string& url, std::chrono::milliseconds timeout = std::chrono::seconds(10), std::size_t most = 3) {
+std::unique_ptr<Database> open_url(const std::string& url, std::chrono::milliseconds timeout = std::chrono::seconds(10),
+                                   std::size_t most = 3) {
   DatabaseSettings settings;
   settings.url = url;
   settings.statement_timeout = timeout;
@@ -63,7 +64,9 @@ TEST(Postgres, OlderTablesTypes) {
   LOQUAT_NEED_POSTGRES(url);
   const auto database = open_url(url);
   const auto rows = await(database->run([&](Connection& c) {
-    c.script("CREATE TABLE v (id bigserial, data jsonb, plain json, at timestamp, zoned timestamptz, amount numeric, flag boolean, c varchar(9))");
+    c.script(
+        "CREATE TABLE v (id bigserial, data jsonb, plain json, at timestamp, zoned timestamptz, amount numeric, flag boolean, c "
+        "varchar(9))");
     c("INSERT INTO v (data, plain, at, zoned, amount, flag, c) VALUES ($1, $2, $3, $4, $5, $6, $7)", std::string(R"({"b":1,"a":[2]})"),
       std::string(R"({"b":1})"), from_microseconds(1'500'000), from_microseconds(1'500'000), std::int64_t{12}, false, std::string("word"));
     auto results = c("SELECT id, data, plain, at, zoned, flag, c FROM v");
@@ -103,7 +106,8 @@ TEST(Postgres, ASwallowedErrorDoesNotCommit) {
 TEST(Postgres, DeadlocksRunAgain) {
   LOQUAT_NEED_POSTGRES(url);
   const auto database = open_url(url);
-  await(database->run([](Connection& c) { c.script("CREATE TABLE v (id integer PRIMARY KEY, n integer); INSERT INTO v VALUES (1, 0), (2, 0)"); }));
+  await(database->run(
+      [](Connection& c) { c.script("CREATE TABLE v (id integer PRIMARY KEY, n integer); INSERT INTO v VALUES (1, 0), (2, 0)"); }));
   std::atomic<int> both = 0;
   const auto update = [&](std::int64_t first, std::int64_t second) {
     bool met = false;

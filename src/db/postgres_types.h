@@ -12,8 +12,8 @@
 namespace loquat::db::pg {
 
 constexpr Oid boolean = 16, bytea = 17, char1 = 18, name = 19, int8 = 20, int2 = 21, int4 = 23, text = 25, oid = 26, json = 114,
-              float4 = 700, float8 = 701, unknown = 705, bpchar = 1042, varchar = 1043, timestamp = 1114, timestamptz = 1184,
-              uuid = 2950, void_ = 2278, jsonb = 3802;
+              float4 = 700, float8 = 701, unknown = 705, bpchar = 1042, varchar = 1043, timestamp = 1114, timestamptz = 1184, uuid = 2950,
+              void_ = 2278, jsonb = 3802;
 constexpr Oid bool_array = 1000, bytea_array = 1001, int2_array = 1005, int4_array = 1007, text_array = 1009, int8_array = 1016,
               varchar_array = 1015, timestamp_array = 1115, timestamptz_array = 1185, uuid_array = 2951, json_array = 199,
               jsonb_array = 3807;

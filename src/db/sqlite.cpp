@@ -81,8 +81,8 @@ class SqliteDatabase final : public Database {
 SqliteDatabase::SqliteDatabase(std::string path, DatabaseSettings settings)
     : settings_(std::move(settings)),
       memory_(path == ":memory:"),
-      wait_time_(metrics::histogram("db_pool_wait_seconds", "Time a job waited for a thread of its pool",
-                                    {{"pool", settings_.name + "_group"}})) {
+      wait_time_(
+          metrics::histogram("db_pool_wait_seconds", "Time a job waited for a thread of its pool", {{"pool", settings_.name + "_group"}})) {
   const SqliteConnection::Settings writing{path, false, settings_.synchronous_full, settings_.statement_timeout};
   SqliteConnection::Settings reading = writing;
   reading.read_only = true;

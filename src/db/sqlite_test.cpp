@@ -19,7 +19,8 @@ namespace {
 
 using testing::await;
 
-std::unique_ptr<Database> open_file(const testing::TemporaryDirectory& directory, std::chrono::milliseconds timeout = std::chrono::seconds(10)) {
+std::unique_ptr<Database> open_file(const testing::TemporaryDirectory& directory,
+                                    std::chrono::milliseconds timeout = std::chrono::seconds(10)) {
   DatabaseSettings settings;
   settings.url = directory.sqlite_url("made/here/test.db");
   settings.statement_timeout = timeout;
@@ -35,7 +36,7 @@ TEST(Sqlite, MakesItsDirectoryForTheOwnerOnly) {
   const auto database = open_file(directory);
   await(database->run([](Connection& c) { c.script("CREATE TABLE v (id integer)"); }));
   const auto mode = [&](const char* name) {
-    struct stat entry {};
+    struct stat entry{};
     ::stat(directory.file(name).c_str(), &entry);
     return entry.st_mode & 0777U;
   };
@@ -97,10 +98,12 @@ TEST(Sqlite, AFailingJobTakesOnlyItsOwnChanges) {
   std::promise<void> all_done;
   std::atomic<int> left = 11;
   std::array<std::exception_ptr, 11> errors;
-  database->submit(Database::Mode::write, [gate](Connection&) { gate.wait(); }, [&](std::exception_ptr error) {
-    errors[10] = std::move(error);
-    if (--left == 0) all_done.set_value();
-  });
+  database->submit(
+      Database::Mode::write, [gate](Connection&) { gate.wait(); },
+      [&](std::exception_ptr error) {
+        errors[10] = std::move(error);
+        if (--left == 0) all_done.set_value();
+      });
   for (std::size_t i = 0; i < 10; ++i) {
     database->submit(
         Database::Mode::write,
@@ -245,8 +248,9 @@ TEST(Sqlite, ReadsWhatSqlAlchemyWrote) {
   const testing::TemporaryDirectory directory;
   const auto database = open_file(directory);
   const auto rows = await(database->run([](Connection& c) {
-    c.script("CREATE TABLE v (date DATETIME, complete BOOLEAN, score FLOAT, data JSON, number VARCHAR(5));"
-             "INSERT INTO v VALUES ('2026-01-02 03:04:05.678901', 1, 3, '{\"a\": 1}', '42'), ('2026-01-02 03:04:05', 'f', 2.5, NULL, 'x')");
+    c.script(
+        "CREATE TABLE v (date DATETIME, complete BOOLEAN, score FLOAT, data JSON, number VARCHAR(5));"
+        "INSERT INTO v VALUES ('2026-01-02 03:04:05.678901', 1, 3, '{\"a\": 1}', '42'), ('2026-01-02 03:04:05', 'f', 2.5, NULL, 'x')");
     return c("SELECT * FROM v");
   }));
   EXPECT_EQ(to_iso8601(rows->time(0, 0)), "2026-01-02T03:04:05.678901+00:00");

@@ -51,7 +51,8 @@ Authority split_authority(std::string_view text) {
   if (at == std::string_view::npos && colon < text.size() && text[colon] == ':') {
     // A slash or question mark inside the password, unless the colon belongs to a port.
     const auto after = text.substr(colon + 1, end - colon - 1);
-    const bool port = std::ranges::all_of(after, [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0 || c == ',' || c == ':'; });
+    const bool port =
+        std::ranges::all_of(after, [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0 || c == ',' || c == ':'; });
     if (!port && !text.starts_with('[')) at = text.find('@', colon);
   }
   Authority out;
@@ -68,11 +69,19 @@ Authority split_authority(std::string_view text) {
 }
 
 // Settings of Python's drivers and pools that mean nothing to libpq.
-constexpr std::array dropped_parameters = {
-    "prepared_statement_cache_size", "statement_cache_size",  "prepared_statement_name_func", "async_fallback",
-    "command_timeout",               "max_cached_statement_lifetime", "max_cacheable_statement_size",
-    "pool_size",                     "max_overflow",          "pool_timeout",                 "pool_recycle",
-    "pool_pre_ping",                 "prepare_threshold"};
+constexpr std::array dropped_parameters = {"prepared_statement_cache_size",
+                                           "statement_cache_size",
+                                           "prepared_statement_name_func",
+                                           "async_fallback",
+                                           "command_timeout",
+                                           "max_cached_statement_lifetime",
+                                           "max_cacheable_statement_size",
+                                           "pool_size",
+                                           "max_overflow",
+                                           "pool_timeout",
+                                           "pool_recycle",
+                                           "pool_pre_ping",
+                                           "prepare_threshold"};
 
 std::string libpq_parameter(std::string_view parameter) {
   const auto equals = parameter.find('=');
@@ -116,7 +125,8 @@ void check_uri(const std::string& uri) {
   if (options) return;
   const std::string_view text = words ? words.get() : "";
   constexpr std::string_view parameter = "invalid URI query parameter: ";
-  if (text.starts_with(parameter)) refuse("a PostgreSQL URL has no parameter " + std::string(text::trim_ascii(text.substr(parameter.size()))));
+  if (text.starts_with(parameter))
+    refuse("a PostgreSQL URL has no parameter " + std::string(text::trim_ascii(text.substr(parameter.size()))));
   refuse("this is no PostgreSQL URL: postgresql://user:password@host:5432/name");
 }
 
@@ -124,7 +134,9 @@ std::string sqlite_path(std::string_view after_scheme) {
   const auto path = after_scheme.substr(0, after_scheme.find('?'));
   if (path.empty() || path == "/" || path == "/:memory:" || path == ":memory:") return ":memory:";
   if (!path.starts_with('/')) {
-    refuse("a SQLite URL has three slashes before a relative path and four before an absolute one: sqlite:///relative.db, sqlite:////absolute.db");
+    refuse(
+        "a SQLite URL has three slashes before a relative path and four before an absolute one: sqlite:///relative.db, "
+        "sqlite:////absolute.db");
   }
   return std::string(path.substr(1));
 }
@@ -132,13 +144,17 @@ std::string sqlite_path(std::string_view after_scheme) {
 [[noreturn]] void refuse_scheme(std::string_view scheme) {
   const auto base = scheme.substr(0, scheme.find('+'));
   if (base == "mysql" || base == "mariadb") {
-    refuse("MySQL is not supported as a database: use PostgreSQL (postgresql://...), MongoDB (mongodb://...) or SQLite (sqlite:///file.db)");
+    refuse(
+        "MySQL is not supported as a database: use PostgreSQL (postgresql://...), MongoDB (mongodb://...) or SQLite (sqlite:///file.db)");
   }
   if (base == "dynamodb") {
-    refuse("DynamoDB is not supported as a database: use PostgreSQL (postgresql://...), MongoDB (mongodb://...) or SQLite (sqlite:///file.db)");
+    refuse(
+        "DynamoDB is not supported as a database: use PostgreSQL (postgresql://...), MongoDB (mongodb://...) or SQLite "
+        "(sqlite:///file.db)");
   }
   if (base == "redis" || base == "rediss") {
-    refuse("Redis is not supported as a database: use PostgreSQL (postgresql://...), MongoDB (mongodb://...) or SQLite (sqlite:///file.db)");
+    refuse(
+        "Redis is not supported as a database: use PostgreSQL (postgresql://...), MongoDB (mongodb://...) or SQLite (sqlite:///file.db)");
   }
   refuse("\"" + std::string(scheme) +
          "\" is not a database that is supported: use sqlite:///file.db, postgresql://..., mongodb://..., http(s)://... or memory://");

@@ -39,8 +39,8 @@ constexpr std::array columns_we_need = {
     Column{"erased", "boolean NOT NULL DEFAULT false", "INTEGER NOT NULL DEFAULT 0"},
     Column{"origin", "bigint", "INTEGER"},
 };
-constexpr std::array text_columns = {"user_message",         "bot_message",        "nlu",         "context", "intent",
-                                     "parameters", "extracted_parameters", "missing_parameters", "current_node"};
+constexpr std::array text_columns = {"user_message",         "bot_message",        "nlu",         "context", "intent", "parameters",
+                                     "extracted_parameters", "missing_parameters", "current_node"};
 
 Columns read_columns(Connection& connection) {
   const auto* sql = connection.dialect() == db::Dialect::sqlite
@@ -57,7 +57,8 @@ void add_missing_columns(Connection& connection, const Columns& columns) {
   const bool sqlite = connection.dialect() == db::Dialect::sqlite;
   for (const auto& column : columns_we_need) {
     if (columns.contains(column.name)) continue;
-    connection.script("ALTER TABLE states ADD COLUMN " + std::string(column.name) + " " + std::string(sqlite ? column.sqlite : column.postgres));
+    connection.script("ALTER TABLE states ADD COLUMN " + std::string(column.name) + " " +
+                      std::string(sqlite ? column.sqlite : column.postgres));
   }
 }
 
@@ -69,7 +70,8 @@ std::string number_rows_postgres(const Columns& columns) {
   };
   const auto type = find("user_message");
   const bool is_json = type.starts_with("json");
-  const std::string channel = is_json ? "user_message::jsonb ->> 'channel'" : R"!(substring(user_message from '"channel"\s*:\s*"([^"\\]*)"'))!";
+  const std::string channel =
+      is_json ? "user_message::jsonb ->> 'channel'" : R"!(substring(user_message from '"channel"\s*:\s*"([^"\\]*)"'))!";
   const std::string page =
       is_json ? "user_message::jsonb -> 'context' ->> 'page_id'" : R"!(substring(user_message from '"page_id"\s*:\s*"?([^"\\,} ]*)'))!";
   const auto id = find("id");
@@ -78,10 +80,12 @@ std::string number_rows_postgres(const Columns& columns) {
   return "WITH own AS (SELECT ctid AS place, thread_id, nullif(" + channel + ", '') AS channel, nullif(" + page +
          ", '') AS page, row_number() OVER (PARTITION BY thread_id ORDER BY " + order +
          ") AS n FROM states),"
-         " last_channel AS (SELECT DISTINCT ON (thread_id) thread_id, channel FROM own WHERE channel IS NOT NULL ORDER BY thread_id, n DESC),"
+         " last_channel AS (SELECT DISTINCT ON (thread_id) thread_id, channel FROM own WHERE channel IS NOT NULL ORDER BY thread_id, n "
+         "DESC),"
          " last_page AS (SELECT DISTINCT ON (thread_id) thread_id, page FROM own WHERE page IS NOT NULL ORDER BY thread_id, n DESC)"
          " UPDATE states SET version = own.n, channel = coalesce(own.channel, last_channel.channel, ''),"
-         " account = CASE WHEN coalesce(own.channel, last_channel.channel) = 'facebook' THEN coalesce(own.page, last_page.page, '') ELSE '' END"
+         " account = CASE WHEN coalesce(own.channel, last_channel.channel) = 'facebook' THEN coalesce(own.page, last_page.page, '') ELSE "
+         "'' END"
          " FROM own LEFT JOIN last_channel USING (thread_id) LEFT JOIN last_page USING (thread_id) WHERE states.ctid = own.place";
 }
 
@@ -94,8 +98,8 @@ std::string change_types_postgres(const Columns& columns) {
     const auto found = columns.find(name);
     if (found != columns.end() && found->second != "text") add("ALTER COLUMN " + std::string(name) + " TYPE text USING " + name + "::text");
   }
-  for (const auto* name : {"user_message", "bot_message", "nlu", "context", "intent", "parameters", "extracted_parameters", "missing_parameters",
-                           "current_node"}) {
+  for (const auto* name : {"user_message", "bot_message", "nlu", "context", "intent", "parameters", "extracted_parameters",
+                           "missing_parameters", "current_node"}) {
     if (columns.contains(name)) add("ALTER COLUMN " + std::string(name) + " DROP NOT NULL");
   }
   const auto date = columns.find("date");
@@ -138,8 +142,10 @@ void relax_other_columns_postgres(Connection& connection) {
   give_keys_defaults_postgres(connection);
   const auto rows = connection.query(
       "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = 'states'::regclass AND attnum > 0 AND NOT attisdropped AND attnotnull"
-      " AND NOT atthasdef AND attidentity = '' AND attname NOT IN ('channel', 'account', 'thread_id', 'version', 'complete', 'date', 'erased')");
-  for (std::size_t i = 0; i < rows->size(); ++i) connection.script("ALTER TABLE states ALTER COLUMN " + rows->text(i, 0) + " DROP NOT NULL");
+      " AND NOT atthasdef AND attidentity = '' AND attname NOT IN ('channel', 'account', 'thread_id', 'version', 'complete', 'date', "
+      "'erased')");
+  for (std::size_t i = 0; i < rows->size(); ++i)
+    connection.script("ALTER TABLE states ALTER COLUMN " + rows->text(i, 0) + " DROP NOT NULL");
 }
 
 void adopt_old_rows_postgres(Connection& connection, const Columns& columns) {
@@ -182,7 +188,8 @@ void convert_dates_sqlite(Connection& connection) {
   constexpr std::size_t rows_at_once = 1'000;
   std::int64_t last = 0;
   for (;;) {
-    const auto rows = connection("SELECT rowid, date FROM states WHERE rowid > $1 AND typeof(date) <> 'integer' ORDER BY rowid LIMIT 1000", last);
+    const auto rows =
+        connection("SELECT rowid, date FROM states WHERE rowid > $1 AND typeof(date) <> 'integer' ORDER BY rowid LIMIT 1000", last);
     std::vector<db::Values> updates;
     for (std::size_t i = 0; i < rows->size(); ++i) {
       last = rows->integer(i, 0);
@@ -198,7 +205,8 @@ void adopt_old_rows_sqlite(Connection& connection) {
   if (needs_new_table_sqlite(connection)) make_new_table_sqlite(connection);
   connection.script(
       "CREATE TEMP TABLE own AS SELECT rowid AS place, thread_id,"
-      " CASE WHEN json_valid(user_message) AND json_type(user_message, '$.channel') = 'text' THEN nullif(json_extract(user_message, '$.channel'), '') END AS channel,"
+      " CASE WHEN json_valid(user_message) AND json_type(user_message, '$.channel') = 'text' THEN nullif(json_extract(user_message, "
+      "'$.channel'), '') END AS channel,"
       " CASE WHEN json_valid(user_message) THEN nullif(CAST(json_extract(user_message, '$.context.page_id') AS TEXT), '') END AS page,"
       " row_number() OVER (PARTITION BY thread_id ORDER BY rowid) AS n FROM states;"
       "CREATE INDEX temp.own_thread ON own (thread_id, n);"
@@ -215,20 +223,22 @@ void adopt_old_rows_sqlite(Connection& connection) {
 void fill_threads(Connection& connection) {
   const bool sqlite = connection.dialect() == db::Dialect::sqlite;
   // The rows' own dates tell which of a thread's conversations was written last.
-  connection.script(std::string("INSERT INTO threads (thread_id, channel, account, version, date, written) SELECT s.thread_id, s.channel, s.account,"
-                                " s.version, s.date, ") +
-                    (sqlite ? "s.date" : "(extract(epoch FROM s.date) * 1000000)::bigint") +
-                    " FROM states AS s JOIN (SELECT channel, account, thread_id, max(version) AS version FROM states"
-                    " GROUP BY channel, account, thread_id) AS newest ON newest.channel = s.channel AND newest.account = s.account"
-                    " AND newest.thread_id = s.thread_id AND newest.version = s.version WHERE true ON CONFLICT DO NOTHING");
+  connection.script(
+      std::string("INSERT INTO threads (thread_id, channel, account, version, date, written) SELECT s.thread_id, s.channel, s.account,"
+                  " s.version, s.date, ") +
+      (sqlite ? "s.date" : "(extract(epoch FROM s.date) * 1000000)::bigint") +
+      " FROM states AS s JOIN (SELECT channel, account, thread_id, max(version) AS version FROM states"
+      " GROUP BY channel, account, thread_id) AS newest ON newest.channel = s.channel AND newest.account = s.account"
+      " AND newest.thread_id = s.thread_id AND newest.version = s.version WHERE true ON CONFLICT DO NOTHING");
 }
 
 void make_indexes(Connection& connection) {
   connection.script(
       "CREATE UNIQUE INDEX IF NOT EXISTS states_conversation ON states (channel, account, thread_id, version);"
       "CREATE UNIQUE INDEX IF NOT EXISTS states_message_id ON states (message_id) WHERE message_id IS NOT NULL;");
-  connection.script(connection.dialect() == db::Dialect::sqlite ? "CREATE INDEX IF NOT EXISTS states_date ON states (date)"
-                                                                : "CREATE INDEX IF NOT EXISTS states_date_range ON states USING brin (date)");
+  connection.script(connection.dialect() == db::Dialect::sqlite
+                        ? "CREATE INDEX IF NOT EXISTS states_date ON states (date)"
+                        : "CREATE INDEX IF NOT EXISTS states_date_range ON states USING brin (date)");
 }
 
 }  // namespace
@@ -238,8 +248,10 @@ void adopt_states(Connection& connection) {
   const bool old = !columns.contains("version");
   add_missing_columns(connection, columns);
   if (old) {
-    if (connection.dialect() == db::Dialect::sqlite) adopt_old_rows_sqlite(connection);
-    else adopt_old_rows_postgres(connection, columns);
+    if (connection.dialect() == db::Dialect::sqlite)
+      adopt_old_rows_sqlite(connection);
+    else
+      adopt_old_rows_postgres(connection, columns);
     log::info("state", "a table of states that an older service made was adopted");
   }
   make_indexes(connection);

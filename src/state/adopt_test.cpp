@@ -27,7 +27,8 @@ void PrintTo(const OldTable& table, std::ostream* out) { *out << table.name; }
 
 constexpr OldTable asyncpg_table = {
     "PostgresJsonb", true,
-    "CREATE TABLE states (id bigserial PRIMARY KEY, thread_id text NOT NULL, user_message jsonb, bot_message jsonb, nlu jsonb, context jsonb,"
+    "CREATE TABLE states (id bigserial PRIMARY KEY, thread_id text NOT NULL, user_message jsonb, bot_message jsonb, nlu jsonb, context "
+    "jsonb,"
     " intent jsonb, parameters jsonb, extracted_parameters jsonb, missing_parameters jsonb, complete boolean NOT NULL DEFAULT false,"
     " current_node text, date timestamptz NOT NULL DEFAULT now()); CREATE INDEX ix_states_thread_id_id ON states (thread_id, id)"};
 constexpr OldTable sqlalchemy_postgres_table = {
@@ -47,12 +48,14 @@ constexpr OldTable uuid_sqlite_table = {
     " complete BOOLEAN, current_node VARCHAR(255), date DATETIME, PRIMARY KEY (id))"};
 constexpr OldTable uuid_postgres_table = {
     "PostgresUuid", true,
-    "CREATE TABLE states (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), thread_id text NOT NULL, user_message json, bot_message json, nlu json,"
+    "CREATE TABLE states (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), thread_id text NOT NULL, user_message json, bot_message json, nlu "
+    "json,"
     " context json, intent json, parameters json, extracted_parameters json, missing_parameters json, complete boolean, current_node text,"
     " date timestamptz)"};
 constexpr OldTable sqlalchemy_sqlite_table = {
     "SqliteSqlAlchemy", false,
-    "CREATE TABLE states (id INTEGER NOT NULL, thread_id VARCHAR(255) NOT NULL, user_message JSON, bot_message JSON, nlu JSON, context JSON,"
+    "CREATE TABLE states (id INTEGER NOT NULL, thread_id VARCHAR(255) NOT NULL, user_message JSON, bot_message JSON, nlu JSON, context "
+    "JSON,"
     " intent JSON, parameters JSON, extracted_parameters JSON, missing_parameters JSON, complete BOOLEAN, current_node VARCHAR(255),"
     " date DATETIME, PRIMARY KEY (id)); CREATE INDEX ix_states_thread_id_id ON states (thread_id, id)"};
 
@@ -61,11 +64,15 @@ constexpr const char* old_rows =
     " complete, current_node, date) VALUES "
     "('t', NULL, NULL, '{}', '{}', '{}', '[]', '{}', '[]', false, '', '2026-01-01 10:00:00'),"
     "('u', 'null', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),"
-    "('t', '{\"thread_id\": \"t\", \"text\": \"say \\\"channel\\\": \\\"x\\\"\", \"channel\": \"facebook\", \"context\": {\"page_id\": \"77\"}}',"
-    " '[{\"text\": \"hello\"}]', '{\"intent\": {\"intent\": \"greet\", \"confidence\": 0.5}}', '{\"page_id\": \"77\"}', '{\"id\": \"greet\"}',"
+    "('t', '{\"thread_id\": \"t\", \"text\": \"say \\\"channel\\\": \\\"x\\\"\", \"channel\": \"facebook\", \"context\": {\"page_id\": "
+    "\"77\"}}',"
+    " '[{\"text\": \"hello\"}]', '{\"intent\": {\"intent\": \"greet\", \"confidence\": 0.5}}', '{\"page_id\": \"77\"}', '{\"id\": "
+    "\"greet\"}',"
     " '[{\"name\": \"p\"}]', '{\"p\": 1.5}', '[\"p\"]', true, 'p', '2026-01-01 10:00:01.25'),"
-    "('t', '{\"text\": \"more\", \"channel\": \"facebook\", \"context\": {}}', '[]', '{}', '{}', '{}', '[]', '{}', '[]', false, '', '2026-01-01 10:00:02'),"
-    "('w', '{\"text\": \"web\", \"channel\": \"rest\", \"context\": {\"page_id\": 9}}', '[]', '{}', '{}', '{}', '[]', '{}', '[]', false, '', '2026-01-01 10:00:03')";
+    "('t', '{\"text\": \"more\", \"channel\": \"facebook\", \"context\": {}}', '[]', '{}', '{}', '{}', '[]', '{}', '[]', false, '', "
+    "'2026-01-01 10:00:02'),"
+    "('w', '{\"text\": \"web\", \"channel\": \"rest\", \"context\": {\"page_id\": 9}}', '[]', '{}', '{}', '{}', '[]', '{}', '[]', false, "
+    "'', '2026-01-01 10:00:03')";
 
 class Adoption : public ::testing::TestWithParam<OldTable> {
  protected:
@@ -84,8 +91,10 @@ class Adoption : public ::testing::TestWithParam<OldTable> {
       rows.replace(rows.find(nulls), nulls.size(), "false, NULL, now()),");
     }
     if (std::string_view(GetParam().name) == "PostgresText") {
-      for (const auto& [from, to] : {std::pair{"false, ", "0, "}, {"true, ", "1, "}, {"current_node, date)", "current_node, date, owner)"}}) {
-        for (std::size_t at = rows.find(from); at != std::string::npos; at = rows.find(from, at + 1)) rows.replace(at, std::strlen(from), to);
+      for (const auto& [from, to] :
+           {std::pair{"false, ", "0, "}, {"true, ", "1, "}, {"current_node, date)", "current_node, date, owner)"}}) {
+        for (std::size_t at = rows.find(from); at != std::string::npos; at = rows.find(from, at + 1))
+          rows.replace(at, std::strlen(from), to);
       }
       for (std::size_t at = rows.find("'),"); at != std::string::npos; at = rows.find("'),", at + 7)) rows.replace(at, 3, "', ''),");
       rows.replace(rows.find("NULL),"), 6, "NULL, ''),");
@@ -119,7 +128,8 @@ TEST_P(Adoption, RowsStayReadable) {
   EXPECT_EQ(string_member(full.user_message, "text"), "say \"channel\": \"x\"");
   EXPECT_EQ(to_json(full.bot_message), R"([{"text":"hello"}])");
   EXPECT_EQ(to_json(full.nlu), R"({"intent":{"intent":"greet","confidence":0.5}})");
-  EXPECT_EQ(to_json(full.parameters) + to_json(full.extracted_parameters) + to_json(full.missing_parameters), R"([{"name":"p"}]{"p":1.5}["p"])");
+  EXPECT_EQ(to_json(full.parameters) + to_json(full.extracted_parameters) + to_json(full.missing_parameters),
+            R"([{"name":"p"}]{"p":1.5}["p"])");
   EXPECT_TRUE(full.complete);
   EXPECT_EQ(full.current_node, json::value("p"));
   EXPECT_EQ(to_iso8601(full.date), "2026-01-01T10:00:01.250000+00:00");
@@ -159,7 +169,8 @@ TEST_P(Adoption, OnlyOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tables, Adoption,
-                         ::testing::Values(asyncpg_table, sqlalchemy_postgres_table, text_postgres_table, uuid_postgres_table, sqlalchemy_sqlite_table, uuid_sqlite_table),
+                         ::testing::Values(asyncpg_table, sqlalchemy_postgres_table, text_postgres_table, uuid_postgres_table,
+                                           sqlalchemy_sqlite_table, uuid_sqlite_table),
                          [](const auto& entry) { return entry.param.name; });
 
 }  // namespace

@@ -47,8 +47,8 @@ Response show(const State& state, const Request& request, unsigned status = 200)
 /// What If-Match and If-None-Match ask of the latest version.
 struct Precondition {
   bool asked = false;
-  bool must_exist = false;              ///< If-Match: *
-  std::vector<std::int64_t> versions;   ///< any of them
+  bool must_exist = false;             ///< If-Match: *
+  std::vector<std::int64_t> versions;  ///< any of them
 };
 
 Precondition read_precondition(const http::Headers& headers) {
@@ -91,9 +91,7 @@ json::value read_body(const Request& request) {
   return body;
 }
 
-[[noreturn]] void fail_precondition() {
-  throw Error(Code::precondition_failed, "the conversation has moved on: If-Match does not hold");
-}
+[[noreturn]] void fail_precondition() { throw Error(Code::precondition_failed, "the conversation has moved on: If-Match does not hold"); }
 
 /// Turns the header into the version to expect. `*` and several tags need to know the latest one first.
 asio::awaitable<std::optional<std::int64_t>> expected_by(const Precondition& precondition, Store& store, const State& state) {
@@ -101,7 +99,8 @@ asio::awaitable<std::optional<std::int64_t>> expected_by(const Precondition& pre
   if (!precondition.must_exist && precondition.versions.size() == 1) co_return precondition.versions.front();
   const auto latest = co_await store.find_latest(state.conversation);
   const auto version = latest && !latest->erased ? latest->version : 0;
-  const bool fits = precondition.must_exist ? version > 0 : std::ranges::find(precondition.versions, version) != precondition.versions.end();
+  const bool fits =
+      precondition.must_exist ? version > 0 : std::ranges::find(precondition.versions, version) != precondition.versions.end();
   // A version that nothing has: the store still looks for a known message id first.
   co_return fits ? version : -1;
 }
@@ -157,8 +156,10 @@ std::string page_text(const HistoryPage& page, bool full) {
     append_state_json(out, state, full);
   }
   out += R"(],"next":)";
-  if (page.next) append_json_string(out, *page.next);
-  else out += "null";
+  if (page.next)
+    append_json_string(out, *page.next);
+  else
+    out += "null";
   out += '}';
   return out;
 }
@@ -227,7 +228,8 @@ asio::awaitable<Response> erase(Store& store, const AlsoErase& also_erase, Reque
   const auto query = read_thread(request);
   const bool existed = co_await store.erase(query);
   if (also_erase) co_await also_erase(query);
-  log::info("audit", "conversation erased", {{"who", request.principal.name}, {"what", "conversation erased"}, {"request_id", request.request_id}});
+  log::info("audit", "conversation erased",
+            {{"who", request.principal.name}, {"what", "conversation erased"}, {"request_id", request.request_id}});
   auto response = Response::empty();
   if (wants_full(request)) response.headers.set(erased_header, existed ? "true" : "false");
   co_return response;
@@ -253,7 +255,8 @@ void add_routes(http::Router& router, Store& store, AlsoErase also_erase) {
              [&store, also_erase = std::move(also_erase)](Request& request) { return erase(store, also_erase, request); });
   router.add(Method::post, one + "/init", {.doc = doc::init()}, [](Request& request) { return init(request); });
   router.add(Method::get, one + "/history", {.doc = doc::history()}, [&store](Request& request) { return history(store, request); });
-  router.add(Method::delete_, one + "/messages/{message_id}", {.doc = doc::redact()}, [&store](Request& request) { return redact(store, request); });
+  router.add(Method::delete_, one + "/messages/{message_id}", {.doc = doc::redact()},
+             [&store](Request& request) { return redact(store, request); });
 }
 
 }  // namespace loquat::state

@@ -67,10 +67,11 @@ TEST_F(StateApi, AppendsAndReads) {
   const auto made = ask(Method::post, "/states", hello);
   EXPECT_EQ(made.status, 201U);
   EXPECT_EQ(made.headers.get("ETag"), "\"1\"");
-  EXPECT_EQ(made.body,
-            R"({"thread_id":"t","user_message":{"text":"hi","channel":"rest"},"bot_message":null,"nlu":{},"context":{},"intent":{},"parameters":[],)"
-            R"("extracted_parameters":{},"missing_parameters":[],"complete":false,"current_node":"","date":"2026-01-02T03:04:05+00:00",)"
-            R"("version":1,"message_id":null})");
+  EXPECT_EQ(
+      made.body,
+      R"({"thread_id":"t","user_message":{"text":"hi","channel":"rest"},"bot_message":null,"nlu":{},"context":{},"intent":{},"parameters":[],)"
+      R"("extracted_parameters":{},"missing_parameters":[],"complete":false,"current_node":"","date":"2026-01-02T03:04:05+00:00",)"
+      R"("version":1,"message_id":null})");
   const auto read = ask(Method::get, "/states/t/");
   EXPECT_EQ(read.status, 200U);
   EXPECT_EQ(read.body, made.body);
@@ -123,7 +124,8 @@ TEST_F(StateApi, IdempotencyKeys) {
   EXPECT_EQ(first.status, 201U);
   ask(Method::post, "/states", hello);
   for (const auto* target : {"/states", "/states?expected_version=0", "/states?expected_version=9"}) {
-    const auto again = ask(Method::post, target, R"({"thread_id": "t", "channel": "rest", "context": {"x": 1}})", header("Idempotency-Key", "order 17"));
+    const auto again =
+        ask(Method::post, target, R"({"thread_id": "t", "channel": "rest", "context": {"x": 1}})", header("Idempotency-Key", "order 17"));
     EXPECT_EQ(again.status, 200U);
     EXPECT_EQ(again.body, first.body);
     EXPECT_EQ(again.headers.get("ETag"), "\"1\"");
@@ -134,7 +136,8 @@ TEST_F(StateApi, IdempotencyKeys) {
   // Another thread may use the same key, and the body's id goes before the header's.
   EXPECT_EQ(ask(Method::put, "/states/u", hello, header("Idempotency-Key", "order 17")).status, 201U);
   const auto id = std::string(32, 'a');
-  EXPECT_EQ(body_of(ask(Method::put, "/states/u", R"({"message_id": ")" + id + "\"}", header("Idempotency-Key", "k"))).at("message_id"), json::string(id));
+  EXPECT_EQ(body_of(ask(Method::put, "/states/u", R"({"message_id": ")" + id + "\"}", header("Idempotency-Key", "k"))).at("message_id"),
+            json::string(id));
 }
 
 TEST_F(StateApi, Init) {
@@ -182,7 +185,8 @@ TEST_F(StateApi, ThreadList) {
   EXPECT_EQ(body_of(ask(Method::get, "/states/?page=2&limit=1")).at("items").at(0).at("thread_id"), "a");
   EXPECT_EQ(body_of(ask(Method::get, "/states?start_date=2026-01-02")).at("total"), 1);
   EXPECT_EQ(body_of(ask(Method::get, "/states?end_date=2026-01-02T00:00:00")).at("items").at(0).at("thread_id"), "a");
-  for (const auto* wrong : {"page=0", "limit=0", "start_date=soon"}) EXPECT_EQ(ask(Method::get, std::string("/states?") + wrong).status, 422U) << wrong;
+  for (const auto* wrong : {"page=0", "limit=0", "start_date=soon"})
+    EXPECT_EQ(ask(Method::get, std::string("/states?") + wrong).status, 422U) << wrong;
 }
 
 TEST_F(StateApi, Erasure) {

@@ -48,7 +48,6 @@ std::int64_t require_integer(std::string_view part, std::string_view text) {
   return *value;
 }
 
-
 }  // namespace
 
 std::string to_text(const HistoryCursor& cursor) {
@@ -90,7 +89,8 @@ bool matches(const State& state, const SearchQuery& query) {
   if (state.erased || !state.user_message.is_object()) return false;
   if (query.start_date && state.date < *query.start_date) return false;
   if (query.end_date && state.date > *query.end_date) return false;
-  if (query.channel && state.conversation.channel != *query.channel && string_member(state.user_message, "channel") != *query.channel) return false;
+  if (query.channel && state.conversation.channel != *query.channel && string_member(state.user_message, "channel") != *query.channel)
+    return false;
   if (query.text && !text::fold(string_member(state.user_message, "text")).contains(text::fold(*query.text))) return false;
   const auto* predicted = find_member(state.nlu, "intent");
   if (query.intent && string_member(state.intent, "id") != *query.intent &&

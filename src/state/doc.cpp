@@ -35,7 +35,10 @@ json::object members(bool answer) {
 }
 
 json::object state_schema(bool answer) {
-  return {{"type", "object"}, {"title", answer ? "State" : "NewState"}, {"properties", members(answer)}, {"required", json::array{"thread_id"}}};
+  return {{"type", "object"},
+          {"title", answer ? "State" : "NewState"},
+          {"properties", members(answer)},
+          {"required", json::array{"thread_id"}}};
 }
 
 json::object parameter(std::string_view name, std::string_view in, json::object schema, std::string_view description) {
@@ -60,10 +63,11 @@ http::Doc make(std::string summary, std::vector<std::pair<unsigned, json::object
 http::Doc writing(std::string summary) {
   auto out = make(std::move(summary), {{201, state_schema(true)}, {200, state_schema(true)}, {409, {}}, {412, {}}});
   out.request_body = state_schema(false);
-  out.parameters = {
-      parameter("expected_version", "query", {{"type", "integer"}, {"minimum", 0}}, "The latest version must be this one (0: none yet), else 409"),
-      parameter("If-Match", "header", type("string"), "The latest version's ETag, else 412"),
-      parameter("Idempotency-Key", "header", type("string"), "The same key again gives the stored state with status 200; as message_id in the body")};
+  out.parameters = {parameter("expected_version", "query", {{"type", "integer"}, {"minimum", 0}},
+                              "The latest version must be this one (0: none yet), else 409"),
+                    parameter("If-Match", "header", type("string"), "The latest version's ETag, else 412"),
+                    parameter("Idempotency-Key", "header", type("string"),
+                              "The same key again gives the stored state with status 200; as message_id in the body")};
   return out;
 }
 
@@ -78,13 +82,14 @@ http::Doc put() {
 }
 
 http::Doc list() {
-  const json::object item{
-      {"type", "object"}, {"properties", json::object{{"thread_id", type("string")}, {"date", date()}, {"version", type("integer")}}}};
-  auto out = make("List the threads, the latest first",
-                  {{200,
-                    {{"type", "object"},
-                     {"properties",
-                      json::object{{"total", type("integer")}, {"page", type("integer")}, {"limit", type("integer")}, {"items", list_of(item)}}}}}});
+  const json::object item{{"type", "object"},
+                          {"properties", json::object{{"thread_id", type("string")}, {"date", date()}, {"version", type("integer")}}}};
+  auto out = make(
+      "List the threads, the latest first",
+      {{200,
+        {{"type", "object"},
+         {"properties",
+          json::object{{"total", type("integer")}, {"page", type("integer")}, {"limit", type("integer")}, {"items", list_of(item)}}}}}});
   out.parameters = {parameter("page", "query", {{"type", "integer"}, {"minimum", 1}, {"default", 1}}, "From 1"),
                     parameter("limit", "query", limit_schema(), "Threads a page"),
                     parameter("start_date", "query", date(), "Only threads with a state at or after this time"),
@@ -107,10 +112,10 @@ http::Doc erase() {
 http::Doc init() { return make("The fresh state of a thread, not stored", {{200, state_schema(true)}}); }
 
 http::Doc history() {
-  auto out = make("Read a thread's states, newest first",
-                  {{200,
-                    {{"type", "object"},
-                     {"properties", json::object{{"items", list_of(state_schema(true))}, {"next", nullable(type("string"))}}}}}});
+  auto out = make(
+      "Read a thread's states, newest first",
+      {{200,
+        {{"type", "object"}, {"properties", json::object{{"items", list_of(state_schema(true))}, {"next", nullable(type("string"))}}}}}});
   out.parameters = which_conversation();
   out.parameters.push_back(parameter("limit", "query", limit_schema(), "States a page"));
   out.parameters.push_back(parameter("before", "query", type("string"), "The `next` of the page before"));

@@ -120,7 +120,8 @@ asio::awaitable<ClientResponse> HttpStore::send(Call call) {
     }
     auto response = co_await client_.send(std::move(request));
     // A connection that was closed while it was idle looks like a lost answer; so does the other process's restart.
-    const bool lost = response.failure == Failure::unknown || (response.failure == Failure::none && (response.status == 502 || response.status == 504));
+    const bool lost =
+        response.failure == Failure::unknown || (response.failure == Failure::none && (response.status == 502 || response.status == 504));
     if (!lost || !call.repeatable || attempt == most_attempts) co_return response;
     co_await async::sleep_for(std::chrono::milliseconds(20 * attempt));
   }

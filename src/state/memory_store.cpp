@@ -20,7 +20,9 @@ struct Conversation {
 
 class MemoryStore final : public Store {
  public:
-  asio::awaitable<Appended> append(State state, std::optional<std::int64_t> expected) override { co_return append_now(std::move(state), expected); }
+  asio::awaitable<Appended> append(State state, std::optional<std::int64_t> expected) override {
+    co_return append_now(std::move(state), expected);
+  }
   asio::awaitable<std::optional<State>> find_latest(const chat::ConversationId& id) override { co_return latest_of(id); }
   asio::awaitable<std::optional<State>> find_latest(const ThreadQuery& query) override { co_return latest_by(query); }
   asio::awaitable<std::optional<State>> find_by_message_id(const MessageId& id) override { co_return by_id(id); }
@@ -53,7 +55,8 @@ class MemoryStore final : public Store {
   }
 
   static bool fits(const chat::ConversationId& id, const ThreadQuery& query) {
-    return id.thread_id == query.thread_id && (!query.channel || id.channel == *query.channel) && (!query.account || id.account == *query.account);
+    return id.thread_id == query.thread_id && (!query.channel || id.channel == *query.channel) &&
+           (!query.account || id.account == *query.account);
   }
 
   /// The conversation written last that is not erased.

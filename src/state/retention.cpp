@@ -36,7 +36,8 @@ asio::awaitable<void> run_retention(Store& store, async::TaskGroup& tasks, std::
       const auto count = co_await delete_expired(store, tasks, age, dedup_age);
       if (count > 0) log::info("state", "states older than the retention were deleted", {{"rows", count}});
     } catch (const Error& error) {
-      log::warning("state", "old states could not be deleted; tried again later", {{"error", error.what()}, {"detail", error.log_detail()}});
+      log::warning("state", "old states could not be deleted; tried again later",
+                   {{"error", error.what()}, {"detail", error.log_detail()}});
     }
     co_await sleep_while_running(tasks, pass_every);
   }

@@ -26,8 +26,8 @@ struct Decision {
 void read_newest_sqlite(db::Connection& connection, NewestByConversation& newest) {
   for (auto& [id, one] : newest) {
     const auto rows = connection(
-        "SELECT version, erased FROM states WHERE channel = $1 AND account = $2 AND thread_id = $3 ORDER BY version DESC LIMIT 1", id.channel,
-        id.account, id.thread_id);
+        "SELECT version, erased FROM states WHERE channel = $1 AND account = $2 AND thread_id = $3 ORDER BY version DESC LIMIT 1",
+        id.channel, id.account, id.thread_id);
     one = rows->empty() ? Newest() : Newest{rows->integer(0, 0), rows->boolean(0, 1)};
   }
 }
@@ -131,8 +131,10 @@ class Batch : public std::enable_shared_from_this<Batch> {
       stored = &calls_[other->second].state;
     }
     if (stored == nullptr) return false;
-    if (stored->conversation == state.conversation) decisions_[i].stored = *stored;
-    else decisions_[i].error = std::make_exception_ptr(foreign_message_id());
+    if (stored->conversation == state.conversation)
+      decisions_[i].stored = *stored;
+    else
+      decisions_[i].error = std::make_exception_ptr(foreign_message_id());
     return true;
   }
 

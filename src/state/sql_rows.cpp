@@ -75,7 +75,7 @@ auto column_of(const Sorted& states, Get get) {
   return column;
 }
 
-auto texts_of(const Sorted& states, json::value State::*member) {
+auto texts_of(const Sorted& states, json::value State::* member) {
   return column_of(states, [member](const State& s) { return to_column(s.*member); });
 }
 
@@ -230,8 +230,9 @@ std::vector<std::optional<State>> find_latest_rows(db::Connection& connection, s
       " FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS k(channel, account, thread_id, i)"
       " CROSS JOIN LATERAL (SELECT * FROM states AS x WHERE x.channel = k.channel AND x.account = k.account AND x.thread_id = k.thread_id"
       " ORDER BY x.version DESC LIMIT 1) AS s";
-  static const auto sqlite = "SELECT " + std::string(state_columns()) +
-                             " FROM states AS s WHERE s.channel = $1 AND s.account = $2 AND s.thread_id = $3 ORDER BY s.version DESC LIMIT 1";
+  static const auto sqlite =
+      "SELECT " + std::string(state_columns()) +
+      " FROM states AS s WHERE s.channel = $1 AND s.account = $2 AND s.thread_id = $3 ORDER BY s.version DESC LIMIT 1";
   std::vector<std::optional<State>> found(conversations.size());
   if (conversations.empty()) return found;
   if (connection.dialect() == db::Dialect::sqlite) {
@@ -251,7 +252,8 @@ std::vector<std::optional<State>> find_latest_rows(db::Connection& connection, s
     threads.push_back(one.thread_id);
   }
   const auto rows = connection(postgres, std::move(channels), std::move(accounts), std::move(threads));
-  for (std::size_t row = 0; row < rows->size(); ++row) found.at(static_cast<std::size_t>(rows->integer(row, 0)) - 1) = read_state(*rows, row, 1);
+  for (std::size_t row = 0; row < rows->size(); ++row)
+    found.at(static_cast<std::size_t>(rows->integer(row, 0)) - 1) = read_state(*rows, row, 1);
   return found;
 }
 

@@ -19,7 +19,8 @@ namespace loquat::state {
 void append_rows(db::Connection& connection, std::span<const State* const> states);
 
 /// The newest row of each conversation, tombstones included; in the order asked.
-[[nodiscard]] std::vector<std::optional<State>> find_latest_rows(db::Connection& connection, std::span<const chat::ConversationId> conversations);
+[[nodiscard]] std::vector<std::optional<State>> find_latest_rows(db::Connection& connection,
+                                                                 std::span<const chat::ConversationId> conversations);
 
 /// The rows with these message ids, in the order asked.
 [[nodiscard]] std::vector<std::optional<State>> find_rows_by_message_id(db::Connection& connection, std::span<const MessageId> ids);

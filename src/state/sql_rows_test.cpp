@@ -80,9 +80,8 @@ TEST_P(SqlRows, AllMembersGoThereAndBack) {
   EXPECT_TRUE(t.complete);
   EXPECT_EQ(t.date, state.date);
   EXPECT_FALSE(t.erased);
-  const auto by_id = await(database_->read([&](db::Connection& c) {
-    return find_rows_by_message_id(c, std::vector{MessageId::random(), *state.message_id});
-  }));
+  const auto by_id = await(
+      database_->read([&](db::Connection& c) { return find_rows_by_message_id(c, std::vector{MessageId::random(), *state.message_id}); }));
   EXPECT_FALSE(by_id.at(0));
   EXPECT_EQ(by_id.at(1).value().conversation.thread_id, "t");
 }
@@ -96,7 +95,8 @@ TEST_P(SqlRows, TheNewestCounts) {
   const auto found = latest({{"facebook", "page", "a"}, {"facebook", "page", "b"}});
   EXPECT_EQ(found[0].value().version, 3);
   EXPECT_TRUE(found[1].value().erased);
-  const auto thread = await(database_->read([](db::Connection& c) { return c("SELECT version, date FROM threads WHERE thread_id = 'a'"); }));
+  const auto thread =
+      await(database_->read([](db::Connection& c) { return c("SELECT version, date FROM threads WHERE thread_id = 'a'"); }));
   EXPECT_EQ(thread->integer(0, 0), 3);
   EXPECT_EQ(thread->time(0, 1), from_microseconds(3'000'000));
 }

@@ -65,14 +65,17 @@ std::vector<std::optional<State>> find_rows_by_thread(db::Connection& connection
   }
   std::vector<std::optional<State>> found(queries.size());
   const auto rows = connection(sql, std::move(threads), std::move(channels), std::move(accounts));
-  for (std::size_t row = 0; row < rows->size(); ++row) found.at(static_cast<std::size_t>(rows->integer(row, 0)) - 1) = read_state(*rows, row, 1);
+  for (std::size_t row = 0; row < rows->size(); ++row)
+    found.at(static_cast<std::size_t>(rows->integer(row, 0)) - 1) = read_state(*rows, row, 1);
   return found;
 }
 
-HistoryPage read_history(db::Connection& connection, const ThreadQuery& query, std::size_t limit, const std::optional<HistoryCursor>& cursor) {
-  static const auto sql = "SELECT " + columns() +
-                          " FROM states AS s WHERE s.channel = $1 AND s.account = $2 AND s.thread_id = $3 AND s.version < $4 AND NOT s.erased"
-                          " ORDER BY s.version DESC LIMIT $5";
+HistoryPage read_history(db::Connection& connection, const ThreadQuery& query, std::size_t limit,
+                         const std::optional<HistoryCursor>& cursor) {
+  static const auto sql =
+      "SELECT " + columns() +
+      " FROM states AS s WHERE s.channel = $1 AND s.account = $2 AND s.thread_id = $3 AND s.version < $4 AND NOT s.erased"
+      " ORDER BY s.version DESC LIMIT $5";
   HistoryPage page;
   auto conversation = cursor ? cursor->conversation : chat::ConversationId();
   if (conversation.thread_id.empty()) {
@@ -81,17 +84,20 @@ HistoryPage read_history(db::Connection& connection, const ThreadQuery& query, s
     conversation = found.front();
   }
   const auto below = cursor ? cursor->version : std::numeric_limits<std::int64_t>::max();
-  const auto rows = connection(sql, conversation.channel, conversation.account, conversation.thread_id, below, static_cast<std::int64_t>(limit) + 1);
+  const auto rows =
+      connection(sql, conversation.channel, conversation.account, conversation.thread_id, below, static_cast<std::int64_t>(limit) + 1);
   for (std::size_t row = 0; row < std::min(rows->size(), limit); ++row) page.items.push_back(read_state(*rows, row));
   if (rows->size() > limit && !page.items.empty()) page.next = to_text(HistoryCursor{conversation, page.items.back().version});
   return page;
 }
 
-ThreadsPage read_threads(db::Connection& connection, std::size_t page, std::size_t limit, std::optional<Time> start, std::optional<Time> end) {
+ThreadsPage read_threads(db::Connection& connection, std::size_t page, std::size_t limit, std::optional<Time> start,
+                         std::optional<Time> end) {
   // Without dates the small table tells all; with them a thread counts when it has a state in between.
   static const std::string all = "SELECT thread_id, max(date) AS date, max(version) AS version FROM threads GROUP BY thread_id";
   static const std::string between =
-      "SELECT thread_id, max(date) AS date, max(version) AS version FROM states WHERE date >= $1 AND date <= $2 AND NOT erased GROUP BY thread_id";
+      "SELECT thread_id, max(date) AS date, max(version) AS version FROM states WHERE date >= $1 AND date <= $2 AND NOT erased GROUP BY "
+      "thread_id";
   const bool bounded = start || end;
   const auto& source = bounded ? between : all;
   db::Values bounds;
@@ -100,7 +106,8 @@ ThreadsPage read_threads(db::Connection& connection, std::size_t page, std::size
   const auto place = std::string(bounded ? "$3 OFFSET $4" : "$1 OFFSET $2");
   bounds.push_back(static_cast<std::int64_t>(limit));
   bounds.push_back(static_cast<std::int64_t>((page - 1) * limit));
-  const auto rows = connection.query("SELECT thread_id, date, version FROM (" + source + ") AS t ORDER BY date DESC, thread_id LIMIT " + place, bounds);
+  const auto rows =
+      connection.query("SELECT thread_id, date, version FROM (" + source + ") AS t ORDER BY date DESC, thread_id LIMIT " + place, bounds);
   ThreadsPage out;
   out.total = total->integer(0, 0);
   for (std::size_t row = 0; row < rows->size(); ++row) out.items.push_back({rows->text(row, 0), rows->time(row, 1), rows->integer(row, 2)});

@@ -16,9 +16,7 @@ using Found = std::optional<State>;
 template <class Key>
 using Reads = async::Batcher<Key, Found>;
 
-std::exception_ptr busy() {
-  return std::make_exception_ptr(Error(Code::unavailable, "too much work is waiting, try again later"));
-}
+std::exception_ptr busy() { return std::make_exception_ptr(Error(Code::unavailable, "too much work is waiting, try again later")); }
 
 /// One query for the keys of many callers.
 template <class Key, class Query>
@@ -32,8 +30,10 @@ typename Reads<Key>::Run make_reader(db::Database& database, Query query) {
           std::vector<async::Outcome<Found>> outcomes;
           outcomes.reserve(wanted->size());
           for (std::size_t i = 0; i < wanted->size(); ++i) {
-            if (error) outcomes.emplace_back(std::in_place_index<1>, error);
-            else outcomes.emplace_back(std::in_place_index<0>, std::move((*found)[i]));
+            if (error)
+              outcomes.emplace_back(std::in_place_index<1>, error);
+            else
+              outcomes.emplace_back(std::in_place_index<0>, std::move((*found)[i]));
           }
           done(std::move(outcomes));
         });
@@ -48,10 +48,12 @@ class SqlStore final : public Store {
                  [&database](std::vector<AppendCall> calls, async::Batcher<AppendCall, Appended>::Done done) {
                    append_batch(database, std::move(calls), std::move(done));
                  }),
-        latest_({256, 2}, make_reader<chat::ConversationId>(
-                              database, [](db::Connection& c, std::span<const chat::ConversationId> keys) { return find_latest_rows(c, keys); })),
-        by_thread_({256, 2}, make_reader<ThreadQuery>(
-                                 database, [](db::Connection& c, std::span<const ThreadQuery> keys) { return find_rows_by_thread(c, keys); })),
+        latest_({256, 2},
+                make_reader<chat::ConversationId>(
+                    database, [](db::Connection& c, std::span<const chat::ConversationId> keys) { return find_latest_rows(c, keys); })),
+        by_thread_({256, 2},
+                   make_reader<ThreadQuery>(
+                       database, [](db::Connection& c, std::span<const ThreadQuery> keys) { return find_rows_by_thread(c, keys); })),
         by_id_({256, 2}, make_reader<MessageId>(database, [](db::Connection& c, std::span<const MessageId> keys) {
                  return find_rows_by_message_id(c, keys);
                })) {}

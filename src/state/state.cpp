@@ -65,7 +65,10 @@ Time read_date(const json::value& value, schema::Issues& issues) {
   if (const auto* time = std::get_if<Time>(&parsed)) return *time;
   const auto& fault = std::get<schema::TimeFault>(parsed);
   const bool date = fault.type == "datetime_from_date_parsing";
-  issues.add({fault.type, {"body", "date"}, std::string("Input should be a valid datetime") + (date ? " or date, " : ", ") + fault.reason, value,
+  issues.add({fault.type,
+              {"body", "date"},
+              std::string("Input should be a valid datetime") + (date ? " or date, " : ", ") + fault.reason,
+              value,
               json::object{{"error", fault.reason}}});
   return {};
 }
@@ -134,8 +137,10 @@ State from_json(const json::value& body) {
   state.extracted_parameters = or_empty(std::move(read.extracted_parameters));
   state.missing_parameters = or_empty(std::move(read.missing_parameters));
   state.complete = read.complete;
-  if (read.current_node) state.current_node = json::string(*read.current_node);
-  else state.current_node = nullptr;
+  if (read.current_node)
+    state.current_node = json::string(*read.current_node);
+  else
+    state.current_node = nullptr;
   return state;
 }
 

@@ -75,7 +75,9 @@ TEST(State, MessageIdsMayBeAnyText) {
 }
 
 TEST(State, DatesAsPydanticReadsThem) {
-  const auto date = [](std::string_view value) { return to_iso8601(read(R"({"thread_id": "t", "date": )" + std::string(value) + "}").date); };
+  const auto date = [](std::string_view value) {
+    return to_iso8601(read(R"({"thread_id": "t", "date": )" + std::string(value) + "}").date);
+  };
   EXPECT_EQ(date(R"("2026-01-02T03:04:05")"), "2026-01-02T03:04:05+00:00");
   EXPECT_EQ(date(R"("2026-01-02T03:04:05.5+02:00")"), "2026-01-02T01:04:05.500000+00:00");
   EXPECT_EQ(date(R"("2026-01-02")"), "2026-01-02T00:00:00+00:00");
@@ -116,7 +118,8 @@ TEST(Cursor, ThereAndBack) {
   EXPECT_EQ(found.date, place.date);
   EXPECT_EQ(found.conversation, place.conversation);
   EXPECT_EQ(found.version, 3);
-  for (const auto* wrong : {"", "1", "1.2", "1.2.g0", "a.b.00"}) EXPECT_THROW(static_cast<void>(parse_search_cursor(wrong)), Error) << wrong;
+  for (const auto* wrong : {"", "1", "1.2", "1.2.g0", "a.b.00"})
+    EXPECT_THROW(static_cast<void>(parse_search_cursor(wrong)), Error) << wrong;
 }
 
 }  // namespace

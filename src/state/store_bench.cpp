@@ -34,7 +34,11 @@ double cpu_seconds() {
 state::State make_state(std::size_t caller) {
   const auto thread = "bench-" + std::to_string(caller);
   auto body = json::object{{"thread_id", thread},
-                           {"user_message", {{"thread_id", thread}, {"text", "I would like a table for two tonight"}, {"channel", "facebook"}, {"context", {{"page_id", "1234567890"}}}}},
+                           {"user_message",
+                            {{"thread_id", thread},
+                             {"text", "I would like a table for two tonight"},
+                             {"channel", "facebook"},
+                             {"context", {{"page_id", "1234567890"}}}}},
                            {"bot_message", json::array{json::object{{"text", "For which time shall I book the table?"}}}},
                            {"nlu", {{"entities", {{"number", "two"}}}, {"intent", {{"intent", "book_table"}, {"confidence", 0.93}}}}},
                            {"context", {{"page_id", "1234567890"}, {"username", "Ann"}, {"timestamp", 1767323045}}},

@@ -234,7 +234,8 @@ TEST_P(StoreContract, Redaction) {
 }
 
 TEST_P(StoreContract, Search) {
-  const auto add = [&](std::string thread, std::string text, std::string intent, double confidence, std::int64_t seconds, std::string channel) {
+  const auto add = [&](std::string thread, std::string text, std::string intent, double confidence, std::int64_t seconds,
+                       std::string channel) {
     auto state = make(std::move(thread), std::move(text), std::move(channel));
     state.intent = json::object{{"id", intent}};
     state.nlu = json::object{{"intent", json::object{{"intent", intent}, {"confidence", confidence}}}};
@@ -358,9 +359,11 @@ TEST_P(StoreContract, OneMessageIdManyTimesAtOnce) {
 
 TEST_P(StoreContract, Ping) {
   if (GetParam() == StoreKind::http) GTEST_SKIP() << "this server has no /health";
-  await(store().ping()); }
+  await(store().ping());
+}
 
-INSTANTIATE_TEST_SUITE_P(All, StoreContract, ::testing::ValuesIn(store_kinds), [](const auto& entry) { return std::string(to_string(entry.param)); });
+INSTANTIATE_TEST_SUITE_P(All, StoreContract, ::testing::ValuesIn(store_kinds),
+                         [](const auto& entry) { return std::string(to_string(entry.param)); });
 
 }  // namespace
 }  // namespace loquat::state

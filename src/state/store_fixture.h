@@ -118,7 +118,9 @@ class LoopStore final : public Store {
     return there(inner_.threads(page, limit, start, end));
   }
   asio::awaitable<HistoryPage> search(const SearchQuery& query) override { return there(inner_.search(query)); }
-  asio::awaitable<void> redact(const chat::ConversationId& id, const MessageId& message) override { return there(inner_.redact(id, message)); }
+  asio::awaitable<void> redact(const chat::ConversationId& id, const MessageId& message) override {
+    return there(inner_.redact(id, message));
+  }
   asio::awaitable<bool> erase(const ThreadQuery& query) override { return there(inner_.erase(query)); }
   asio::awaitable<std::size_t> delete_older(std::chrono::hours age, std::chrono::hours dedup, std::size_t limit) override {
     return there(inner_.delete_older(age, dedup, limit));
@@ -130,8 +132,12 @@ class LoopStore final : public Store {
   asio::awaitable<T> there(asio::awaitable<T> task) {
     return boost::asio::co_spawn(loop_, std::move(task), boost::asio::use_awaitable);
   }
-  static asio::awaitable<std::optional<State>> copy_latest(Store* store, chat::ConversationId id) { co_return co_await store->find_latest(id); }
-  static asio::awaitable<std::optional<State>> copy_thread(Store* store, ThreadQuery query) { co_return co_await store->find_latest(query); }
+  static asio::awaitable<std::optional<State>> copy_latest(Store* store, chat::ConversationId id) {
+    co_return co_await store->find_latest(id);
+  }
+  static asio::awaitable<std::optional<State>> copy_thread(Store* store, ThreadQuery query) {
+    co_return co_await store->find_latest(query);
+  }
 
   Store& inner_;
   boost::asio::io_context& loop_;

@@ -46,13 +46,15 @@ State from_wire(const json::value& body) {
   const auto* origin = find_member(body, "origin");
   const auto* erased = find_member(body, "erased");
   if (version == nullptr || !version->is_int64() || origin == nullptr || !origin->is_int64() || erased == nullptr || !erased->is_bool()) {
-    throw Error(Code::unavailable, "the state service is not available, try again later", "an answer that is no state, or without our SERVICE_TOKEN");
+    throw Error(Code::unavailable, "the state service is not available, try again later",
+                "an answer that is no state, or without our SERVICE_TOKEN");
   }
   State state;
   try {
     state = from_json(body);
   } catch (const Error& error) {
-    throw Error(Code::unavailable, "the state service is not available, try again later", std::string("an answer that is no state: ") + error.issues());
+    throw Error(Code::unavailable, "the state service is not available, try again later",
+                std::string("an answer that is no state: ") + error.issues());
   }
   state.version = version->get_int64();
   state.origin = origin->get_int64();

@@ -107,7 +107,8 @@ std::unique_ptr<PostgresServer> PostgresServer::start() {
   const auto log = name + "/log";
   std::ofstream(log).close();
   fs::permissions(log, fs::perms::all);
-  const int status = run({programs + "/initdb", "-D", name + "/data", "-U", "postgres", "-A", "trust", "--no-sync", "--no-locale", "-E", "UTF8"}, log);
+  const int status =
+      run({programs + "/initdb", "-D", name + "/data", "-U", "postgres", "-A", "trust", "--no-sync", "--no-locale", "-E", "UTF8"}, log);
   if (status != 0) throw std::runtime_error("initdb failed: " + read_file(log));
   std::ofstream(name + "/data/postgresql.auto.conf", std::ios::app)
       << "max_connections = 100\nshared_buffers = 32MB\nmax_prepared_transactions = 0\nlogging_collector = off\n";

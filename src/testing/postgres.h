@@ -21,9 +21,9 @@ class PostgresServer {
   [[nodiscard]] std::string url(const std::string& database = "postgres") const;
   /// An empty database of a name not used before; its URL.
   [[nodiscard]] std::string make_database();
-  void stop();     ///< "fast": ends the connections
-  void resume();   ///< starts it again, same port and data
-  void freeze();   ///< SIGSTOP to all of its processes
+  void stop();    ///< "fast": ends the connections
+  void resume();  ///< starts it again, same port and data
+  void freeze();  ///< SIGSTOP to all of its processes
   void thaw();
   std::string sql(const std::string& database, const std::string& text) const;
 
@@ -48,10 +48,10 @@ class PostgresServer {
 }  // namespace loquat::testing
 
 /// Skips the test, visibly, where there is no PostgreSQL; fails it with CI=true.
-#define LOQUAT_NEED_POSTGRES(url)                                                        \
-  const auto url##_or_none = ::loquat::testing::make_postgres_url();                     \
-  if (!url##_or_none) {                                                                  \
-    if (::loquat::testing::in_ci()) FAIL() << "no PostgreSQL on this machine";           \
-    GTEST_SKIP() << "no PostgreSQL on this machine: the PostgreSQL half is not tested";  \
-  }                                                                                      \
+#define LOQUAT_NEED_POSTGRES(url)                                                       \
+  const auto url##_or_none = ::loquat::testing::make_postgres_url();                    \
+  if (!url##_or_none) {                                                                 \
+    if (::loquat::testing::in_ci()) FAIL() << "no PostgreSQL on this machine";          \
+    GTEST_SKIP() << "no PostgreSQL on this machine: the PostgreSQL half is not tested"; \
+  }                                                                                     \
   const std::string& url = *url##_or_none
