@@ -9,6 +9,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 
 #include "app/targets.h"
 #include "bot/sql_store.h"
@@ -41,6 +42,11 @@ http::ServerSettings server_settings(const Config& config) {
   return settings;
 }
 
+asio::awaitable<void> run_and_tell(asio::awaitable<void> task, std::shared_ptr<std::promise<void>> done) {
+  co_await std::move(task);
+  done->set_value();
+}
+
 }  // namespace
 
 App::App(Config config, std::vector<std::string> targets)
@@ -64,10 +70,11 @@ int App::run() {
   const auto begin = Clock::now();
   metrics::gauge("build_info", "Version of this binary", {{"version", LOQUAT_VERSION}}).set(1);
   log::info("app", "start", {{"version", LOQUAT_VERSION}, {"targets", [&] {
-                               std::string names;
-                               for (const auto& target : targets_) names += (names.empty() ? "" : ",") + target;
-                               return names;
-                             }()}});
+                                                             std::string names;
+                                                             for (const auto& target : targets_)
+                                                               names += (names.empty() ? "" : ",") + target;
+                                                             return names;
+                                                           }()}});
   std::error_code failure;
   std::filesystem::create_directories(config_.data_dir, failure);
   build_parts();
@@ -93,10 +100,13 @@ void App::start_serving(Clock::time_point begin) {
   server_->start();
   for (const auto& step : listening_steps_) step();
   if (at_once) {
-    log::info("app", "ready", {{"host", config_.host}, {"port", server_->port()},
-                               {"milliseconds", std::chrono::duration_cast<milliseconds>(Clock::now() - begin).count()}});
+    log::info("app", "ready",
+              {{"host", config_.host},
+               {"port", server_->port()},
+               {"milliseconds", std::chrono::duration_cast<milliseconds>(Clock::now() - begin).count()}});
   } else {
-    log::warning("app", "a database is away; this process answers /health and keeps trying", {{"host", config_.host}, {"port", server_->port()}});
+    log::warning("app", "a database is away; this process answers /health and keeps trying",
+                 {{"host", config_.host}, {"port", server_->port()}});
     preparer_ = std::jthread([this](const std::stop_token& stop) { prepare_until_done(stop); });
   }
 }
@@ -117,13 +127,12 @@ void App::build_parts() {
 }
 
 void App::add_standard_routes() {
-  readiness_ = std::make_shared<http::Readiness>(http::Readiness::Settings{.checks = std::move(checks_),
-                                                                           .timeout = config_.readiness_timeout,
-                                                                           .details = [this] {
-                                                                             json::object all;
-                                                                             for (const auto& details : details_) details(all);
-                                                                             return all;
-                                                                           }});
+  readiness_ = std::make_shared<http::Readiness>(
+      http::Readiness::Settings{.checks = std::move(checks_), .timeout = config_.readiness_timeout, .details = [this] {
+                                  json::object all;
+                                  for (const auto& details : details_) details(all);
+                                  return all;
+                                }});
   http::StandardRoutes routes;
   routes.readiness = readiness_;
   routes.has_metrics = config_.metrics_enabled;
@@ -135,16 +144,17 @@ void App::add_standard_routes() {
 }
 
 void App::start_loops() {
-  for (auto& loop : loops_) threads_.emplace_back([&io = *loop] {
-    for (;;) {
-      try {
-        io.run();
-        return;
-      } catch (const std::exception& error) {  // a handler outside of any coroutine
-        log::error("app", "an event loop caught an exception and goes on", {{"error", error.what()}});
+  for (auto& loop : loops_)
+    threads_.emplace_back([&io = *loop] {
+      for (;;) {
+        try {
+          io.run();
+          return;
+        } catch (const std::exception& error) {  // a handler outside of any coroutine
+          log::error("app", "an event loop caught an exception and goes on", {{"error", error.what()}});
+        }
       }
-    }
-  });
+    });
 }
 
 /// Migrates all databases, then runs the steps that need them. False when one is away.
@@ -157,6 +167,11 @@ bool App::prepare() {
     return false;
   }
   prepared_ = true;
+  for (auto& step : first_steps_) {
+    const auto done = std::make_shared<std::promise<void>>();
+    spawn("first step", run_and_tell(step(), done));
+    done->get_future().wait_for(std::chrono::seconds(1));
+  }
   for (auto& step : prepared_steps_) spawn("prepared step", step());
   return true;
 }
@@ -185,7 +200,7 @@ int App::wait_for_signal() {
   // From here on a second signal ends the process at once.
   set.clear();
   for (const int number : {SIGINT, SIGTERM}) {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = [](int received) { _exit(128 + received); };
     sigaction(number, &action, nullptr);
   }

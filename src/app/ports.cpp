@@ -99,14 +99,16 @@ integrations::Store& App::integrations() {
   const auto kind = db::parse_url(url).kind;
   switch (kind) {
     case Kind::sqlite:
-    case Kind::postgres: integrations_ = std::make_unique<integrations::SqlStore>(database(url, integrations::migrations()), keyring_); break;
+    case Kind::postgres:
+      integrations_ = std::make_unique<integrations::SqlStore>(database(url, integrations::migrations()), keyring_);
+      break;
     case Kind::mongodb: integrations_ = std::make_unique<integrations::MongoStore>(mongo(url), keyring_); break;
     case Kind::http: integrations_ = std::make_unique<integrations::HttpStore>(client(), url, config_.service_token); break;
     case Kind::memory: integrations_ = std::make_unique<integrations::MemoryStore>(); break;
   }
   add_check("integrations", [this] { return integrations_->ping(); });
   // A store of another process is that process's to fill.
-  if (kind != Kind::http) when_prepared([this] { return ensure(tasks_, *integrations_); });
+  if (kind != Kind::http) before_listening([this] { return ensure(tasks_, *integrations_); });
   return *integrations_;
 }
 
@@ -117,7 +119,8 @@ bot::SqlStore& App::bots() {
 
 dialogue::Manager& App::manager() {
   if (manager_) return *manager_;
-  manager_ = std::make_unique<dialogue::Manager>(dialogue::Manager::Settings{.api_proxy = config_.api_proxy, .addresses = &bot_addresses()}, &client());
+  manager_ = std::make_unique<dialogue::Manager>(dialogue::Manager::Settings{.api_proxy = config_.api_proxy, .addresses = &bot_addresses()},
+                                                 &client());
   follower_ = std::make_unique<dialogue::BotFollower>(bots(), *manager_);
   when_prepared([this] { return follower_->run(tasks_); });
   return *manager_;

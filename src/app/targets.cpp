@@ -9,6 +9,7 @@
 #include "dialogue/bot_follower.h"
 #include "dialogue/manager.h"
 #include "integrations/api.h"
+#include "integrations/change_feed.h"
 #include "messenger/api.h"
 #include "messenger/delivery.h"
 #include "messenger/pages.h"
@@ -38,7 +39,8 @@ struct MessengerChannel {
                                                  .media_per_second = static_cast<double>(app.config().page_rate_media)}),
         graph(app.client(), {.send_deadline = send_deadline(app)}),
         sender(graph, limiter),
-        pages(app.database(app.config().database_url, {}), limiter, [&app](std::string page) { return app.bus().release_page(std::move(page)); }),
+        pages(app.database(app.config().database_url, {}), limiter,
+              [&app](std::string page) { return app.bus().release_page(std::move(page)); }),
         webhook(app.bus(), [this] { return settings->current(); }, &watchdog) {}
 
   std::shared_ptr<messenger::SettingsSource> settings;
@@ -55,8 +57,19 @@ struct MessengerChannel {
 std::shared_ptr<messenger::SettingsSource> make_settings_source(App& app) {
   const auto& config = app.config();
   if (!config.app_secret.empty())
-    return std::make_shared<messenger::SettingsSource>(messenger::make_page_settings(config.app_secret, config.verify_token, config.page_access_token));
+    return std::make_shared<messenger::SettingsSource>(
+        messenger::make_page_settings(config.app_secret, config.verify_token, config.page_access_token));
   return std::make_shared<messenger::SettingsSource>(app.integrations());
+}
+
+/// Polling finds changes of the integration within a second; where the database tells of them it is sooner.
+void follow_changes(App& app, const std::shared_ptr<messenger::SettingsSource>& settings) {
+  const auto& config = app.config();
+  if (!config.app_secret.empty()) return;
+  const auto poke = [settings] { settings->poke(); };
+  const auto kind = db::parse_url(config.integrations_url).kind;
+  if (kind == db::Url::Kind::postgres) app.keep(std::make_shared<integrations::ChangeFeed>(config.integrations_url, poke));
+  if (kind == db::Url::Kind::mongodb) app.keep(std::make_shared<integrations::ChangeFeed>(app.mongo(config.integrations_url), poke));
 }
 
 asio::awaitable<void> follow_processes(const async::TaskGroup& tasks, MessengerChannel& channel, bus::SqlBus& bus) {
@@ -103,6 +116,7 @@ void add_messenger(App& app) {
         if (channel.sandbox) channel.sandbox->graph().note_finished(id);
       });
   app.bus().add_handler(std::string(messenger::channel), *channel.delivery);
+  follow_changes(app, channel.settings);
   app.when_prepared([&app, &channel] { return channel.settings->run(app.tasks()); });
   app.when_prepared([&app, &channel] { return channel.pages.run(app.tasks(), *channel.settings); });
   app.when_prepared([&app, &channel] { return channel.watchdog.run(app.tasks(), *channel.settings); });
@@ -130,12 +144,10 @@ void add_states(App& app) {
     });
 }
 
-
 void add_bot(App& app) {
   auto& store = app.bots();
   auto& follower = app.follower();
-  auto& builder = app.keep(std::make_shared<bot::Builder>(
-      store, store, app.tasks(), dialogue::check, [&follower] { follower.poke(); }));
+  auto& builder = app.keep(std::make_shared<bot::Builder>(store, store, app.tasks(), dialogue::check, [&follower] { follower.poke(); }));
   const auto limit = app.config().import_body_limit;
   bot::add_public_routes(app.router());
   bot::add_document_routes(app.router(), store);
