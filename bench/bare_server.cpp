@@ -34,7 +34,8 @@ struct Server {
 bool is_valid(const Server& server, const http::request<http::string_body>& request) {
   const auto field = request["X-Hub-Signature-256"];
   const std::string_view header(field.data(), field.size());
-  if (!header.starts_with("sha256=") || !loquat::crypto::equal_constant_time(server.hmac.sign(request.body()), header.substr(7))) return false;
+  if (!header.starts_with("sha256=") || !loquat::crypto::equal_constant_time(server.hmac.sign(request.body()), header.substr(7)))
+    return false;
   boost::system::error_code failure;
   const auto value = boost::json::parse(request.body(), failure);
   return !failure && value.is_object() && value.as_object().contains("entry");

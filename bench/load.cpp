@@ -66,22 +66,26 @@ class Requests {
  private:
   std::string webhook(std::uint64_t number) {
     static const std::vector<std::string> texts{"hello", "opening hours", "where are you", "thanks", "something else entirely"};
-    const auto now = std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
-    const std::string body = R"({"object":"page","entry":[{"id":"1","time":)" + now + R"(,"messaging":[{"sender":{"id":"9)" + std::to_string(100000 + number % 5000) +
-                             R"("},"recipient":{"id":"1"},"timestamp":)" + now + R"(,"message":{"mid":"m_)" + run_ + "_" + std::to_string(number) +
-                             R"(","text":")" + texts[number % texts.size()] + R"("}}]}]})";
+    const auto now =
+        std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+    const std::string body = R"({"object":"page","entry":[{"id":"1","time":)" + now + R"(,"messaging":[{"sender":{"id":"9)" +
+                             std::to_string(100000 + number % 5000) + R"("},"recipient":{"id":"1"},"timestamp":)" + now +
+                             R"(,"message":{"mid":"m_)" + run_ + "_" + std::to_string(number) + R"(","text":")" +
+                             texts[number % texts.size()] + R"("}}]}]})";
     return with_body("POST", "/webhook", body, "X-Hub-Signature-256: sha256=" + hmac_.sign(body) + "\r\n");
   }
 
   static std::string state(const std::string& id) {
-    return R"({"thread_id":")" + id + R"(","user_message":{"thread_id":")" + id + R"(","text":"hello","channel":"rest","context":{}},"bot_message":[{"text":")" +
-           std::string(400, 'x') + R"("}],"nlu":{"entities":{},"intent":{"intent":"greet","confidence":1.0}},"context":{"user":"a","note":")" +
-           std::string(300, 'y') + R"("},"intent":{"id":"greet"},"parameters":[],"extracted_parameters":{},"missing_parameters":[],"complete":true,"current_node":""})";
+    return R"({"thread_id":")" + id + R"(","user_message":{"thread_id":")" + id +
+           R"(","text":"hello","channel":"rest","context":{}},"bot_message":[{"text":")" + std::string(400, 'x') +
+           R"("}],"nlu":{"entities":{},"intent":{"intent":"greet","confidence":1.0}},"context":{"user":"a","note":")" +
+           std::string(300, 'y') +
+           R"("},"intent":{"id":"greet"},"parameters":[],"extracted_parameters":{},"missing_parameters":[],"complete":true,"current_node":""})";
   }
 
   std::string with_body(const std::string& method, const std::string& path, const std::string& body, const std::string& headers) {
-    return method + " " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n" + extra_ + headers + "Content-Length: " + std::to_string(body.size()) +
-           "\r\n\r\n" + body;
+    return method + " " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n" + extra_ + headers +
+           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   }
   std::string without_body(const std::string& path) { return "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n" + extra_ + "\r\n"; }
 
@@ -102,7 +106,8 @@ asio::awaitable<int> read_response(tcp::socket& socket, std::string& buffer) {
   std::string lower = buffer.substr(0, head);
   std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   std::size_t length = 0;
-  if (const auto at = lower.find("content-length:"); at != std::string::npos) length = static_cast<std::size_t>(std::atoll(lower.c_str() + at + 15));
+  if (const auto at = lower.find("content-length:"); at != std::string::npos)
+    length = static_cast<std::size_t>(std::atoll(lower.c_str() + at + 15));
   while (buffer.size() < head + length) {
     const auto missing = head + length - buffer.size();
     co_await asio::async_read(socket, asio::dynamic_buffer(buffer), asio::transfer_exactly(missing), token);
@@ -112,13 +117,15 @@ asio::awaitable<int> read_response(tcp::socket& socket, std::string& buffer) {
   co_return status;
 }
 
-asio::awaitable<void> run_connection(const Settings& settings, Requests& requests, Totals& totals, int number, Clock::time_point begin, Clock::time_point end) {
+asio::awaitable<void> run_connection(const Settings& settings, Requests& requests, Totals& totals, int number, Clock::time_point begin,
+                                     Clock::time_point end) {
   tcp::socket socket(co_await asio::this_coro::executor);
   co_await socket.async_connect({asio::ip::make_address(settings.host), settings.port}, asio::use_awaitable);
   socket.set_option(tcp::no_delay(true));
   std::string buffer;
-  const auto interval = settings.rate > 0 ? std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(settings.connections / settings.rate))
-                                          : Clock::duration::zero();
+  const auto interval =
+      settings.rate > 0 ? std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(settings.connections / settings.rate))
+                        : Clock::duration::zero();
   auto due = begin + (interval * number) / settings.connections;
   while (Clock::now() < end) {
     if (interval.count() > 0) {
@@ -139,7 +146,8 @@ asio::awaitable<void> run_connection(const Settings& settings, Requests& request
     }
     ++totals.requests;
     if (status >= 400) ++totals.errors;
-    totals.microseconds.push_back(static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - due).count()));
+    totals.microseconds.push_back(
+        static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - due).count()));
     due += interval;
   }
 }
@@ -178,7 +186,7 @@ int main(int count, char** arguments) {
     });
   loop.run();
   const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  std::cout << R"({"requests":)" << totals.requests << R"(,"errors":)" << totals.errors << R"(,"seconds":)" << seconds << R"(,"p50_ms":)" << percentile(totals.microseconds, 0.5)
-            << R"(,"p99_ms":)" << percentile(totals.microseconds, 0.99) << "}\n";
+  std::cout << R"({"requests":)" << totals.requests << R"(,"errors":)" << totals.errors << R"(,"seconds":)" << seconds << R"(,"p50_ms":)"
+            << percentile(totals.microseconds, 0.5) << R"(,"p99_ms":)" << percentile(totals.microseconds, 0.99) << "}\n";
   return 0;
 }

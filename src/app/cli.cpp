@@ -42,7 +42,8 @@ void add_settings(CLI::App& app, Invocation& invocation) {
     if (!info.default_value.empty()) help += " (" + std::string(info.default_value) + ")";
     // URL and from of single commands keep their names.
     app.add_option_function<std::string>(
-           flag_of(info.name), [&invocation, name = std::string(info.name)](const std::string& value) { invocation.sources.command_line[name] = value; }, help)
+           flag_of(info.name),
+           [&invocation, name = std::string(info.name)](const std::string& value) { invocation.sources.command_line[name] = value; }, help)
         ->group("Settings");
   }
 }
@@ -63,7 +64,8 @@ void add_serve(CLI::App& app, Invocation& invocation) {
 
 void add_data_commands(CLI::App& app, Invocation& invocation) {
   auto& options = invocation.options;
-  add_command(app, invocation, "migrate", "bring the databases' tables up to date")->add_flag("--dry-run", options.dry_run, "only show what would be done");
+  add_command(app, invocation, "migrate", "bring the databases' tables up to date")
+      ->add_flag("--dry-run", options.dry_run, "only show what would be done");
   add_command(app, invocation, "import", "import a bot from a file in the export format; live at once")
       ->add_option("file", options.file, "the file, - for standard input")
       ->required();
@@ -71,7 +73,9 @@ void add_data_commands(CLI::App& app, Invocation& invocation) {
   exported->add_option("file", options.file, "the file (default: standard output)");
   exported->add_flag("--secrets", options.secrets, "with secrets in clear");
   auto* letters = add_command(app, invocation, "dead-letters", "messages that could not be processed");
-  letters->add_option("action", options.action, "list, show, replay or drop")->required()->check(CLI::IsMember({"list", "show", "replay", "drop"}));
+  letters->add_option("action", options.action, "list, show, replay or drop")
+      ->required()
+      ->check(CLI::IsMember({"list", "show", "replay", "drop"}));
   letters->add_option("id", options.ids, "numbers that list shows");
   letters->add_flag("--all", options.all, "all of them");
   letters->add_flag("--json", options.json, "as JSON");
@@ -96,7 +100,9 @@ void add_talk_commands(CLI::App& app, Invocation& invocation) {
   send->add_option("--url", options.url, "where Loquat listens");
   send->add_flag("--json", options.json, "as JSON");
   auto* page = add_command(app, invocation, "page", "the Facebook page: subscribe, status, profile FILE");
-  page->add_option("action", options.action, "subscribe, status or profile")->required()->check(CLI::IsMember({"subscribe", "status", "profile"}));
+  page->add_option("action", options.action, "subscribe, status or profile")
+      ->required()
+      ->check(CLI::IsMember({"subscribe", "status", "profile"}));
   page->add_option("file", options.file, "profile: JSON file with get_started, greeting, persistent_menu, ice_breakers");
   page->add_option("--page", options.page, "id of the page (default: the token's)");
   page->add_option("--fields", options.only, "subscribe: the webhook fields, separated by commas");
@@ -116,7 +122,8 @@ int print_config(const Loaded& loaded) {
   for (const auto& origin : loaded.origins) {
     if (std::ranges::find(seen, origin.name) != seen.end()) continue;
     seen.push_back(origin.name);
-    std::cout << origin.name << std::string(width - origin.name.size() + 2, ' ') << (origin.value.empty() ? "-" : origin.value) << "  [" << origin.source << "]\n";
+    std::cout << origin.name << std::string(width - origin.name.size() + 2, ' ') << (origin.value.empty() ? "-" : origin.value) << "  ["
+              << origin.source << "]\n";
   }
   return 0;
 }
@@ -176,7 +183,8 @@ int run_cli(int count, char** arguments) {
   auto* check = add_command(app, invocation, "check-config", "only check the settings");
   auto* print = add_command(app, invocation, "print-config", "show all settings and where they come from");
   for (auto* command : {check, print}) command->add_option("target", invocation.targets, "what would be served (default: all)");
-  add_command(app, invocation, "healthcheck", "ask a running process for /health: exit status 0 when it is well")->add_option("--url", invocation.options.url, "where Loquat listens");
+  add_command(app, invocation, "healthcheck", "ask a running process for /health: exit status 0 when it is well")
+      ->add_option("--url", invocation.options.url, "where Loquat listens");
   add_settings(app, invocation);
   try {
     app.parse(count, arguments);

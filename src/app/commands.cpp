@@ -94,19 +94,20 @@ int run_migrate(const CommandOptions& options, const Config& config) {
 }
 
 int run_import(const CommandOptions& options, const Config& config) {
-  return bot::import_command({database_settings(config, config.database_url), std::make_shared<crypto::Keyring>(config.secrets_key)}, options.file,
-                             dialogue::check, std::cout, std::cerr);
+  return bot::import_command({database_settings(config, config.database_url), std::make_shared<crypto::Keyring>(config.secrets_key)},
+                             options.file, dialogue::check, std::cout, std::cerr);
 }
 
 int run_export(const CommandOptions& options, const Config& config) {
-  return bot::export_command({database_settings(config, config.database_url), std::make_shared<crypto::Keyring>(config.secrets_key)}, options.file,
-                             options.secrets, std::cout, std::cerr);
+  return bot::export_command({database_settings(config, config.database_url), std::make_shared<crypto::Keyring>(config.secrets_key)},
+                             options.file, options.secrets, std::cout, std::cerr);
 }
 
 int run_dead_letters(const CommandOptions& options, const Config& config) {
   const auto database = db::Database::open(database_settings(config, config.database_url));
   db::migrate(*database, bus::migrations());
-  return bus::run_dead_letters({.action = options.action, .ids = options.ids, .all = options.all, .json = options.json}, *database, std::cout, std::cerr);
+  return bus::run_dead_letters({.action = options.action, .ids = options.ids, .all = options.all, .json = options.json}, *database,
+                               std::cout, std::cerr);
 }
 
 int run_send(const CommandOptions& options, const Config& config) {
@@ -130,7 +131,8 @@ int run_chat(const CommandOptions& options, const Config& config) {
   chat.verbose = options.verbose;
   if (!config.admin_tokens.empty()) chat.token = config.admin_tokens.front().second;
   chat.interactive = isatty(STDIN_FILENO) != 0;
-  if (const char* home = std::getenv("HOME"); home != nullptr && chat.interactive) chat.history_file = std::string(home) + "/.loquat_history";
+  if (const char* home = std::getenv("HOME"); home != nullptr && chat.interactive)
+    chat.history_file = std::string(home) + "/.loquat_history";
   return rest::run_chat(chat, std::cin, std::cout);
 }
 
@@ -153,7 +155,8 @@ int run_page(const CommandOptions& options, const Config& config) {
     }
     command.profile = std::string(std::istreambuf_iterator<char>(stream), {});
   }
-  const messenger::PageAccess access(messenger::make_graph_base(config.graph_api_url, config.graph_api_version), config.page_access_token, config.app_secret);
+  const messenger::PageAccess access(messenger::make_graph_base(config.graph_api_url, config.graph_api_version), config.page_access_token,
+                                     config.app_secret);
   return run_with_client([&](http::Client& client) -> asio::awaitable<int> {
     return [](http::Client& with, const messenger::PageAccess& page, const messenger::PageCommand& what) -> asio::awaitable<int> {
       messenger::GraphClient graph(with);
@@ -194,9 +197,16 @@ int run_import_old(const CommandOptions& options, const Config& config) {
 
 int run_command(const std::string& name, const CommandOptions& options, const Config& config) {
   static const std::map<std::string, int (*)(const CommandOptions&, const Config&)> commands{
-      {"migrate", run_migrate}, {"import", run_import}, {"export", run_export},       {"dead-letters", run_dead_letters},
-      {"send", run_send},       {"chat", run_chat},     {"page", run_page},           {"healthcheck", run_healthcheck},
-      {"rotate-secrets", run_rotate}, {"import-mongodb", run_import_old},
+      {"migrate", run_migrate},
+      {"import", run_import},
+      {"export", run_export},
+      {"dead-letters", run_dead_letters},
+      {"send", run_send},
+      {"chat", run_chat},
+      {"page", run_page},
+      {"healthcheck", run_healthcheck},
+      {"rotate-secrets", run_rotate},
+      {"import-mongodb", run_import_old},
   };
   return commands.at(name)(options, config);
 }

@@ -100,7 +100,8 @@ class Reader {
     if (auto value = pick(sources_.command_line, key); !value.empty()) return {value, "command line"};
     if (auto value = pick(sources_.environment, key); !value.empty()) return {value, "environment"};
     if (info->is_secret)
-      if (const auto path = pick(sources_.environment, key + "_FILE"); !path.empty()) return {read_secret_file(key, path), "environment (" + key + "_FILE)"};
+      if (const auto path = pick(sources_.environment, key + "_FILE"); !path.empty())
+        return {read_secret_file(key, path), "environment (" + key + "_FILE)"};
     if (auto value = pick(file_, key); !value.empty()) return {value, "file"};
     const auto fallback = info->default_value.starts_with('[') ? std::string_view() : info->default_value;
     return {std::string(fallback), "default"};
@@ -132,14 +133,16 @@ class Reader {
   void wrong(std::string_view name, std::string_view value, std::string_view allowed) {
     const auto info = std::ranges::find(settings, name, &SettingInfo::name);
     const bool hide = info != settings.end() && info->is_secret;
-    loaded_.problems.push_back(std::string(name) + (hide ? "" : " is \"" + std::string(value) + "\"") + ": allowed is " + std::string(allowed));
+    loaded_.problems.push_back(std::string(name) + (hide ? "" : " is \"" + std::string(value) + "\"") + ": allowed is " +
+                               std::string(allowed));
   }
   void problem(std::string text) { loaded_.problems.push_back(std::move(text)); }
 
   std::string note(std::string_view name, const Found& found) {
     const auto info = std::ranges::find(settings, name, &SettingInfo::name);
     std::string shown = found.value;
-    if (info->is_secret && !shown.empty()) shown = shown.find("://") == std::string::npos ? std::string(secret_mask) : db::without_password(shown);
+    if (info->is_secret && !shown.empty())
+      shown = shown.find("://") == std::string::npos ? std::string(secret_mask) : db::without_password(shown);
     if (shown.empty() && found.source == "default") shown = info->default_value;
     loaded_.origins.push_back({std::string(name), shown, found.source});
     return found.value;
@@ -163,7 +166,8 @@ class Reader {
       for (const auto& item : CLI::ConfigTOML().from_config(stream)) {
         if (item.name == "++" || item.name == "--") continue;  // CLI11's marks of a section's begin and end
         std::string name = item.fullname();
-        std::ranges::transform(name, name.begin(), [](char c) { return c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c))); });
+        std::ranges::transform(name, name.begin(),
+                               [](char c) { return c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c))); });
         check_known(name, sources_.file);
         std::string joined;
         for (const auto& input : item.inputs) joined += (joined.empty() ? "" : ",") + input;
@@ -213,7 +217,8 @@ void read_server(Reader& reader, Config& config) {
   reader.integer("ADMIN_PORT", config.admin_port, 1, 65535);
   config.root_path = reader.text("ROOT_PATH");
   while (config.root_path.ends_with('/')) config.root_path.pop_back();
-  if (!config.root_path.empty() && !config.root_path.starts_with('/')) reader.wrong("ROOT_PATH", config.root_path, "a path that starts with /");
+  if (!config.root_path.empty() && !config.root_path.starts_with('/'))
+    reader.wrong("ROOT_PATH", config.root_path, "a path that starts with /");
   read_networks(reader, "TRUSTED_PROXIES", reader.text("TRUSTED_PROXIES"), config.trusted_proxies);
   for (auto& origin : parse_list(reader.text("CORS_ORIGINS"))) {
     const bool web = origin.starts_with("http://") || origin.starts_with("https://");
@@ -251,7 +256,8 @@ void read_security(Reader& reader, Config& config) {
   }
   if (const auto networks = reader.text("ALLOW_PRIVATE_ADDRESSES"); !networks.empty()) {
     config.allow_private_addresses.emplace();
-    if (text::to_lower_ascii(networks) != "none") read_networks(reader, "ALLOW_PRIVATE_ADDRESSES", networks, *config.allow_private_addresses);
+    if (text::to_lower_ascii(networks) != "none")
+      read_networks(reader, "ALLOW_PRIVATE_ADDRESSES", networks, *config.allow_private_addresses);
   } else if (is_loopback(config.host)) {
     config.allow_private_addresses = {"127.0.0.0/8", "::1"};
   } else {
@@ -289,9 +295,10 @@ void read_databases(Reader& reader, Config& config, const std::vector<std::strin
   const bool talks = serves(targets, "messenger") || serves(targets, "bot");
   const auto any = {Kind::http, Kind::mongodb, Kind::sqlite, Kind::postgres, Kind::memory};
   const auto sql = {Kind::sqlite, Kind::postgres};
-  config.integrations_url =
-      choose_url(reader, "the integrations", talks || serves(targets, "integrations"), {"INTEGRATIONS_URL", "MONGODB_URI", "DATABASE_URL", "DB_DSN", "DB_URL"}, any, config.data_dir);
-  config.states_url = choose_url(reader, "the states", talks || serves(targets, "state"), {"STATE_URL", "DB_URL", "DB_DSN", "DATABASE_URL"}, any, config.data_dir);
+  config.integrations_url = choose_url(reader, "the integrations", talks || serves(targets, "integrations"),
+                                       {"INTEGRATIONS_URL", "MONGODB_URI", "DATABASE_URL", "DB_DSN", "DB_URL"}, any, config.data_dir);
+  config.states_url = choose_url(reader, "the states", talks || serves(targets, "state"), {"STATE_URL", "DB_URL", "DB_DSN", "DATABASE_URL"},
+                                 any, config.data_dir);
   config.database_url = choose_url(reader, "the bus and the bot", talks, {"DB_DSN", "DATABASE_URL", "DB_URL"}, sql, config.data_dir);
   loaded.origins.push_back({"(integrations)", db::without_password(config.integrations_url), "chosen"});
   loaded.origins.push_back({"(states)", db::without_password(config.states_url), "chosen"});
@@ -315,10 +322,11 @@ void read_databases(Reader& reader, Config& config, const std::vector<std::strin
 
 /// A duration, or "off".
 void read_optional_duration(Reader& reader, std::string_view name, std::chrono::milliseconds& target) {
-  reader.read(name, target, "off, seconds, or a number with ms, s, m, h or d", [](std::string_view value) -> std::optional<std::chrono::milliseconds> {
-    if (parse_bool(value) == false) return std::chrono::milliseconds(0);
-    return parse_duration(value);
-  });
+  reader.read(name, target, "off, seconds, or a number with ms, s, m, h or d",
+              [](std::string_view value) -> std::optional<std::chrono::milliseconds> {
+                if (parse_bool(value) == false) return std::chrono::milliseconds(0);
+                return parse_duration(value);
+              });
 }
 
 void read_messenger(Reader& reader, Config& config, const std::vector<std::string>& targets) {
@@ -331,7 +339,9 @@ void read_messenger(Reader& reader, Config& config, const std::vector<std::strin
     if (value->empty()) missing += (missing.empty() ? "" : ", ") + std::string(name);
   const bool some = !config.page_access_token.empty() || !config.app_secret.empty() || !config.verify_token.empty();
   if (serves(targets, "messenger") && some && !missing.empty())
-    reader.problem(missing + " missing: set all of PAGE_ACCESS_TOKEN, APP_SECRET and VERIFY_TOKEN, or none of them (then they come from the integration facebook)");
+    reader.problem(missing +
+                   " missing: set all of PAGE_ACCESS_TOKEN, APP_SECRET and VERIFY_TOKEN, or none of them (then they come from the "
+                   "integration facebook)");
   config.app_id = reader.text("APP_ID");
   config.graph_api_url = reader.text("GRAPH_API_URL");
   config.graph_api_version = reader.text("GRAPH_API_VERSION");
@@ -344,10 +354,11 @@ void read_messenger(Reader& reader, Config& config, const std::vector<std::strin
   read_optional_duration(reader, "WEBHOOK_SILENCE_ALERT", config.webhook_silence_alert);
   reader.duration("REPLY_MAX_AGE", config.reply_max_age);
   reader.integer("DEDUP_DAYS", config.dedup_days, 1, 3650);
-  reader.read("STATE_RETENTION_DAYS", config.state_retention_days, "off, or days from 1 to 36500", [](std::string_view value) -> std::optional<std::int64_t> {
-    if (parse_bool(value) == false) return 0;
-    return parse_integer(value, 1, 36'500);
-  });
+  reader.read("STATE_RETENTION_DAYS", config.state_retention_days, "off, or days from 1 to 36500",
+              [](std::string_view value) -> std::optional<std::int64_t> {
+                if (parse_bool(value) == false) return 0;
+                return parse_integer(value, 1, 36'500);
+              });
   reader.integer("REST_RATE_PER_THREAD", config.rest_rate_per_thread, 1, 1'000'000);
   reader.integer("REST_RATE_PER_ADDRESS", config.rest_rate_per_address, 1, 100'000'000);
   const auto sandbox = text::to_lower_ascii(reader.text("SANDBOX"));
@@ -395,7 +406,8 @@ std::map<std::string, std::string> read_environment() {
   std::map<std::string, std::string> values;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
-    if (const auto equals = text.find('='); equals != std::string_view::npos) values.emplace(text.substr(0, equals), text.substr(equals + 1));
+    if (const auto equals = text.find('='); equals != std::string_view::npos)
+      values.emplace(text.substr(0, equals), text.substr(equals + 1));
   }
   return values;
 }

@@ -29,7 +29,7 @@ struct Config {
   std::chrono::milliseconds shutdown_delay{0};
   std::chrono::milliseconds shutdown_grace{25'000};
 
-  std::string auth;  ///< "" or "none"
+  std::string auth;                                               ///< "" or "none"
   std::vector<std::pair<std::string, std::string>> admin_tokens;  ///< name -> token
   std::string service_token;
   std::string secrets_key;
@@ -39,7 +39,7 @@ struct Config {
   std::string data_dir = "./data";
   std::string integrations_url;  ///< the chosen URL of each store
   std::string states_url;
-  std::string database_url;      ///< bus and bot
+  std::string database_url;  ///< bus and bot
   std::string mongodb_db;
   std::size_t db_pool_size = 5;
   std::size_t db_max_pool = 15;
@@ -88,12 +88,12 @@ struct Loaded {
 struct Sources {
   std::map<std::string, std::string> command_line;  ///< by setting name, upper case
   std::map<std::string, std::string> environment;
-  std::string file;         ///< path of the TOML file; empty: none
-  bool is_terminal = false; ///< stdout is one: LOG_FORMAT defaults to text
+  std::string file;          ///< path of the TOML file; empty: none
+  bool is_terminal = false;  ///< stdout is one: LOG_FORMAT defaults to text
 };
 
-/// Reads and checks everything; never throws for wrong settings. `targets`: what is to be served, which decides what is needed (a process with
-/// admin paths needs a token or a loopback address).
+/// Reads and checks everything; never throws for wrong settings. `targets`: what is to be served, which decides what is needed (a process
+/// with admin paths needs a token or a loopback address).
 [[nodiscard]] Loaded load_config(const Sources& sources, const std::vector<std::string>& targets);
 
 /// Names of all settings, for the command line.

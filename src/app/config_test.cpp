@@ -41,7 +41,8 @@ TEST(Config, DefaultsServeOnLoopbackWithSqlite) {
 }
 
 TEST(Config, EveryWrongSettingIsReportedAtOnce) {
-  const auto loaded = load({{"PORT", "99999"}, {"LOG_LEVEL", "loud"}, {"METRICS_ENABLED", "maybe"}, {"DATABASE_URL", "mysql://h/d"}, {"SHUTDOWN_GRACE", "-1"}});
+  const auto loaded = load(
+      {{"PORT", "99999"}, {"LOG_LEVEL", "loud"}, {"METRICS_ENABLED", "maybe"}, {"DATABASE_URL", "mysql://h/d"}, {"SHUTDOWN_GRACE", "-1"}});
   EXPECT_TRUE(names(loaded.problems, "PORT"));
   EXPECT_TRUE(names(loaded.problems, "LOG_LEVEL"));
   EXPECT_TRUE(names(loaded.problems, "METRICS_ENABLED"));
@@ -81,7 +82,10 @@ TEST(Config, SecretsComeFromFilesAndAreMasked) {
 }
 
 TEST(Config, EachStoreTakesTheFirstNameThatIsSet) {
-  const auto loaded = load({{"DATABASE_URL", "postgresql://h/a"}, {"DB_DSN", "postgresql://h/b"}, {"DB_URL", "postgresql://h/c"}, {"MONGODB_URI", "mongodb://h/m"}});
+  const auto loaded = load({{"DATABASE_URL", "postgresql://h/a"},
+                            {"DB_DSN", "postgresql://h/b"},
+                            {"DB_URL", "postgresql://h/c"},
+                            {"MONGODB_URI", "mongodb://h/m"}});
   EXPECT_EQ(loaded.config.integrations_url, "mongodb://h/m");
   EXPECT_EQ(loaded.config.states_url, "postgresql://h/c");
   EXPECT_EQ(loaded.config.database_url, "postgresql://h/b");

@@ -44,12 +44,18 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const auto number = parse_number(digits);
   if (!number) return std::nullopt;
   double factor = 0;
-  if (unit.empty() || unit == "s") factor = 1'000;
-  else if (unit == "ms") factor = 1;
-  else if (unit == "m" || unit == "min") factor = 60'000;
-  else if (unit == "h") factor = 3'600'000;
-  else if (unit == "d") factor = 86'400'000;
-  else return std::nullopt;
+  if (unit.empty() || unit == "s")
+    factor = 1'000;
+  else if (unit == "ms")
+    factor = 1;
+  else if (unit == "m" || unit == "min")
+    factor = 60'000;
+  else if (unit == "h")
+    factor = 3'600'000;
+  else if (unit == "d")
+    factor = 86'400'000;
+  else
+    return std::nullopt;
   const double milliseconds = *number * factor;
   if (milliseconds > 1e12) return std::nullopt;
   return std::chrono::milliseconds(static_cast<std::int64_t>(milliseconds));
@@ -60,11 +66,16 @@ std::optional<std::size_t> parse_bytes(std::string_view text) {
   const auto number = parse_number(digits);
   if (!number) return std::nullopt;
   double factor = 0;
-  if (unit.empty() || unit == "b") factor = 1;
-  else if (unit == "k" || unit == "kib") factor = 1024;
-  else if (unit == "m" || unit == "mib") factor = 1024.0 * 1024;
-  else if (unit == "g" || unit == "gib") factor = 1024.0 * 1024 * 1024;
-  else return std::nullopt;
+  if (unit.empty() || unit == "b")
+    factor = 1;
+  else if (unit == "k" || unit == "kib")
+    factor = 1024;
+  else if (unit == "m" || unit == "mib")
+    factor = 1024.0 * 1024;
+  else if (unit == "g" || unit == "gib")
+    factor = 1024.0 * 1024 * 1024;
+  else
+    return std::nullopt;
   const double bytes = *number * factor;
   if (bytes > 1e13) return std::nullopt;
   return static_cast<std::size_t>(bytes);
@@ -73,14 +84,14 @@ std::optional<std::size_t> parse_bytes(std::string_view text) {
 std::optional<log::Level> parse_level(std::string_view text) {
   const auto word = text::to_lower_ascii(text);
   static constexpr std::array<std::pair<std::string_view, log::Level>, 9> words{{{"trace", log::Level::trace},
-                                                                                  {"debug", log::Level::debug},
-                                                                                  {"info", log::Level::info},
-                                                                                  {"warning", log::Level::warning},
-                                                                                  {"warn", log::Level::warning},
-                                                                                  {"error", log::Level::error},
-                                                                                  {"critical", log::Level::critical},
-                                                                                  {"fatal", log::Level::critical},
-                                                                                  {"notset", log::Level::debug}}};
+                                                                                 {"debug", log::Level::debug},
+                                                                                 {"info", log::Level::info},
+                                                                                 {"warning", log::Level::warning},
+                                                                                 {"warn", log::Level::warning},
+                                                                                 {"error", log::Level::error},
+                                                                                 {"critical", log::Level::critical},
+                                                                                 {"fatal", log::Level::critical},
+                                                                                 {"notset", log::Level::debug}}};
   for (const auto& [name, level] : words)
     if (word == name) return level;
   return std::nullopt;

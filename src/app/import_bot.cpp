@@ -29,7 +29,8 @@ std::vector<Element> read_all(MongoSession& session, std::initializer_list<std::
   for (const auto name : names) {
     if (!db::has_collection(session, name)) continue;
     const auto documents = MongoCollection(session, name).find(Bson(), {.sort = Bson().add("_id", 1)});
-    for (const auto& document : documents) out.push_back({document.describe("_id"), document.find_text("name").value_or(""), document.to_json()});
+    for (const auto& document : documents)
+      out.push_back({document.describe("_id"), document.find_text("name").value_or(""), document.to_json()});
     break;
   }
   return out;
@@ -48,7 +49,8 @@ std::string reason_of(const Error& error) {
   for (const auto& issue : issues.as_array()) {
     std::string place;
     if (const auto* loc = find_member(issue, "loc"); loc != nullptr && loc->is_array()) {
-      for (const auto& part : loc->get_array()) place += (place.empty() ? "" : ".") + (part.is_string() ? std::string(as_view(part.get_string())) : to_json(part));
+      for (const auto& part : loc->get_array())
+        place += (place.empty() ? "" : ".") + (part.is_string() ? std::string(as_view(part.get_string())) : to_json(part));
     }
     text += (text.empty() ? "" : "; ") + place + ": " + std::string(string_member(issue, "msg"));
   }
@@ -122,7 +124,7 @@ bool import_configs(db::Connection& connection, const std::vector<Element>& bots
     schema::Issues issues;
     if (config.is_object()) bot::check_config(config.get_object(), {}, issues);
     if (bot.name.empty() || !config.is_object() || !issues.empty()) {
-      report.misfit(bot.id, bot.name.empty()     ? "a bot without a name"
+      report.misfit(bot.id, bot.name.empty()      ? "a bot without a name"
                             : !config.is_object() ? "a bot without nlu_config"
                                                   : issues.all().front().msg);
       continue;

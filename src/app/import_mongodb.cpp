@@ -55,11 +55,8 @@ class Workshop {
   db::Database& database(const std::string& url, std::span<const db::Migration> migrations) {
     auto& database = databases_[url];
     if (!database) {
-      database = db::Database::open({.url = url,
-                                     .kept = 1,
-                                     .most = 4,
-                                     .pool_timeout = config_.db_pool_timeout,
-                                     .synchronous_full = config_.sqlite_synchronous_full});
+      database = db::Database::open(
+          {.url = url, .kept = 1, .most = 4, .pool_timeout = config_.db_pool_timeout, .synchronous_full = config_.sqlite_synchronous_full});
     }
     db::migrate(*database, migrations);
     return *database;
@@ -124,9 +121,12 @@ class IntegrationsImport {
     std::set<std::string> seen;
     for (std::size_t i = 0; i < all.size(); ++i) {
       const auto id = i < documents.size() ? documents[i] : std::string();
-      if (id.empty()) report_.misfit(all[i].id.empty() ? "?" : all[i].id, "id is not a text");
-      else if (!seen.insert(all[i].id).second) report_.misfit(id, "another document has the same id \"" + all[i].id + "\"");
-      else take(all[i], id);
+      if (id.empty())
+        report_.misfit(all[i].id.empty() ? "?" : all[i].id, "id is not a text");
+      else if (!seen.insert(all[i].id).second)
+        report_.misfit(id, "another document has the same id \"" + all[i].id + "\"");
+      else
+        take(all[i], id);
     }
     report_.end();
   }
@@ -139,7 +139,8 @@ class IntegrationsImport {
   static asio::awaitable<std::optional<integrations::Integration>> find(integrations::Store& store, std::string id) {
     co_return co_await store.find(id);
   }
-  static asio::awaitable<integrations::Integration> replace(integrations::Store& store, integrations::Integration next, std::int64_t version) {
+  static asio::awaitable<integrations::Integration> replace(integrations::Store& store, integrations::Integration next,
+                                                            std::int64_t version) {
     co_return co_await store.update(
         next.id,
         [next](integrations::Integration& stored) {
@@ -156,8 +157,10 @@ class IntegrationsImport {
       const auto stored = workshop_.run(find(to_, old.id));
       if (stored && same(old, *stored)) return report_.known();
       if (stored && !may_be_replaced(*stored)) return report_.misfit(id, "\"" + old.id + "\" is here already and was changed here");
-      if (stored) workshop_.run(replace(to_, old, stored->version));
-      else workshop_.run(to_.create(old));
+      if (stored)
+        workshop_.run(replace(to_, old, stored->version));
+      else
+        workshop_.run(to_.create(old));
       const auto again = workshop_.run(find(to_, old.id));
       if (!again || !same(old, *again)) return report_.misfit(id, "what was stored is not the same");
       report_.done();
@@ -261,7 +264,8 @@ int rotate_all_secrets(const Config& config, std::ostream& out, std::ostream& er
     switch (db::parse_url(url).kind) {
       case Kind::sqlite:
       case Kind::postgres:
-        out << "integrations: " << integrations::rotate_secrets(workshop.database(url, integrations::migrations()), keyring) << " changed\n";
+        out << "integrations: " << integrations::rotate_secrets(workshop.database(url, integrations::migrations()), keyring)
+            << " changed\n";
         break;
       case Kind::mongodb: {
         db::MongoPool pool({.uri = url, .database = config.mongodb_db});

@@ -42,17 +42,21 @@ class ImportMongodb : public ::testing::Test {
   void insert(std::string_view collection, std::string_view text, const char* id = nullptr) {
     pool_->run_blocking([&](MongoSession& session) {
       Bson document;
-      if (id != nullptr) document.add("_id", db::ObjectId{id});
-      else document.add_object_id("_id");
+      if (id != nullptr)
+        document.add("_id", db::ObjectId{id});
+      else
+        document.add_object_id("_id");
       for (const auto& member : parse_json(text).get_object()) document.add({member.key().data(), member.key().size()}, member.value());
       MongoCollection(session, collection).insert(document);
     });
   }
   void insert_state(std::string_view thread, int number, std::string_view channel = "rest") {
-    insert("state", R"({"thread_id":")" + std::string(thread) + R"(","user_message":{"thread_id":"x","text":"n)" + std::to_string(number) +
-                        R"(","channel":")" + std::string(channel) +
-                        R"(","context":{"page_id":"9"}},"bot_message":[{"text":"a"}],"nlu":null,"context":{"b":1,"a":2.0},"intent":null,"date":"2024-01-02T03:04:)" +
-                        std::to_string(10 + number % 50) + R"(.123000"})");
+    insert(
+        "state",
+        R"({"thread_id":")" + std::string(thread) + R"(","user_message":{"thread_id":"x","text":"n)" + std::to_string(number) +
+            R"(","channel":")" + std::string(channel) +
+            R"(","context":{"page_id":"9"}},"bot_message":[{"text":"a"}],"nlu":null,"context":{"b":1,"a":2.0},"intent":null,"date":"2024-01-02T03:04:)" +
+            std::to_string(10 + number % 50) + R"(.123000"})");
   }
 
   int run(std::vector<std::string> only = {}) {
@@ -154,11 +158,14 @@ TEST_F(ImportMongodb, MovesIntegrations) {
 }
 
 TEST_F(ImportMongodb, MovesTheBot) {
-  insert("intent", R"({"name":"greet","userDefined":true,"intentId":"greet","apiTrigger":false,"apiDetails":null,"speechResponse":"Hello","parameters":[],"labeledSentences":[],"trainingData":[{"text":"hi there","entities":[]}]})",
-         "64b000000000000000000007");
+  insert(
+      "intent",
+      R"({"name":"greet","userDefined":true,"intentId":"greet","apiTrigger":false,"apiDetails":null,"speechResponse":"Hello","parameters":[],"labeledSentences":[],"trainingData":[{"text":"hi there","entities":[]}]})",
+      "64b000000000000000000007");
   insert("intent", R"({"name":"broken","speechResponse":5})", "64b000000000000000000008");
   insert("entity", R"({"name":"city","entity_values":[{"value":"Rome","synonyms":["roma"]}]})", "64b000000000000000000009");
-  insert("bot", R"({"name":"default","nlu_config":{"pipeline_type":"traditional","traditional_settings":{"intent_detection_threshold":0.5}}})");
+  insert("bot",
+         R"({"name":"default","nlu_config":{"pipeline_type":"traditional","traditional_settings":{"intent_detection_threshold":0.5}}})");
   EXPECT_EQ(run({"bot"}), 3);
   EXPECT_THAT(errors_.str(), HasSubstr("bot: left out _id 64b000000000000000000008"));
   EXPECT_THAT(out_.str(), HasSubstr("bot: 3 imported, 0 were there already, 1 left out, of 4"));

@@ -37,8 +37,8 @@ void ImportReport::step() {
   drawn_ = now;
   constexpr int width = 40;
   const int filled = now * width / 1'000;
-  errors_ << "\r" << part_ << " [" << std::string(static_cast<std::size_t>(filled), '#') << std::string(static_cast<std::size_t>(width - filled), '.')
-          << "] " << seen() << "/" << total_ << " " << std::flush;
+  errors_ << "\r" << part_ << " [" << std::string(static_cast<std::size_t>(filled), '#')
+          << std::string(static_cast<std::size_t>(width - filled), '.') << "] " << seen() << "/" << total_ << " " << std::flush;
 }
 
 void ImportReport::clear_bar() {

@@ -14,8 +14,14 @@ class ImportReport {
   ImportReport(std::ostream& out, std::ostream& errors, bool bar) : out_(out), errors_(errors), bar_(bar) {}
 
   void begin(std::string_view part, std::int64_t total);
-  void done() { ++taken_; step(); }
-  void known() { ++known_; step(); }
+  void done() {
+    ++taken_;
+    step();
+  }
+  void known() {
+    ++known_;
+    step();
+  }
   /// A document that is left out.
   void misfit(std::string_view id, std::string_view reason);
   void note(std::string_view text);

@@ -108,9 +108,10 @@ class Checkpoint {
   void save(const Place& place) {
     if (database_ == nullptr) return;
     database_->run_blocking([&](db::Connection& connection) {
-      connection("INSERT INTO loquat_imports (source, last_id, seen) VALUES ($1, $2, $3)"
-                 " ON CONFLICT (source) DO UPDATE SET last_id = excluded.last_id, seen = excluded.seen",
-                 source_, place.last_id, place.seen);
+      connection(
+          "INSERT INTO loquat_imports (source, last_id, seen) VALUES ($1, $2, $3)"
+          " ON CONFLICT (source) DO UPDATE SET last_id = excluded.last_id, seen = excluded.seen",
+          source_, place.last_id, place.seen);
     });
   }
 
@@ -156,9 +157,12 @@ class Importer {
     append(items, results);
     verify(items, results);
     for (std::size_t i = 0; i < items.size(); ++i) {
-      if (!results[i].problem.empty()) report_.misfit(items[i].id, results[i].problem);
-      else if (results[i].outcome == Outcome::known) report_.known();
-      else report_.done();
+      if (!results[i].problem.empty())
+        report_.misfit(items[i].id, results[i].problem);
+      else if (results[i].outcome == Outcome::known)
+        report_.known();
+      else
+        report_.done();
     }
   }
 
@@ -168,13 +172,16 @@ class Importer {
     return asio::co_spawn(loop_, std::move(task), asio::use_future);
   }
 
-  static asio::awaitable<std::optional<State>> find_latest(state::Store& to, chat::ConversationId id) { co_return co_await to.find_latest(id); }
+  static asio::awaitable<std::optional<State>> find_latest(state::Store& to, chat::ConversationId id) {
+    co_return co_await to.find_latest(id);
+  }
   static asio::awaitable<std::optional<State>> find_id(state::Store& to, MessageId id) { co_return co_await to.find_by_message_id(id); }
 
   void refuse_what_came_too_late(const std::vector<Item>& items, std::vector<Result>& results) {
     std::map<chat::ConversationId, std::future<std::optional<State>>> latest;
     for (const auto& item : items) {
-      if (!latest.contains(item.state.conversation)) latest.emplace(item.state.conversation, start(find_latest(to_, item.state.conversation)));
+      if (!latest.contains(item.state.conversation))
+        latest.emplace(item.state.conversation, start(find_latest(to_, item.state.conversation)));
     }
     std::map<chat::ConversationId, std::optional<State>> found;
     for (auto& [id, future] : latest) found.emplace(id, future.get());
@@ -268,7 +275,8 @@ void import_states(db::MongoPool& from, state::Store& to, asio::io_context& loop
     walk(collection, Bson().add("version", Bson().add("$gt", 0)), conversations, importer, report, [](const std::string&) {});
     report.end();
     if (const auto now = collection.count(Bson()); now > place.seen + report.seen()) {
-      report.note("states: " + std::to_string(now - place.seen - report.seen()) + " were added meanwhile: run the import again when the old service has stopped");
+      report.note("states: " + std::to_string(now - place.seen - report.seen()) +
+                  " were added meanwhile: run the import again when the old service has stopped");
     }
   });
 }

@@ -19,11 +19,11 @@ namespace loquat::async {
 class Pool {
  public:
   struct Settings {
-    std::string name;          ///< label of the metrics
+    std::string name;  ///< label of the metrics
     std::size_t kept = 1;
     std::size_t most = 1;
-    std::size_t queue_limit = 10'000;                 ///< waiting jobs; beyond, run() throws Error(unavailable)
-    std::chrono::milliseconds wait_limit{5'000};      ///< a job that waited longer is not run: Error(unavailable)
+    std::size_t queue_limit = 10'000;             ///< waiting jobs; beyond, run() throws Error(unavailable)
+    std::chrono::milliseconds wait_limit{5'000};  ///< a job that waited longer is not run: Error(unavailable)
     std::chrono::milliseconds idle_limit{30'000};
   };
   /// What a thread owns; made on that thread. Jobs get it by reference.

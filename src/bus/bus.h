@@ -17,11 +17,11 @@ namespace asio = boost::asio;
 /// What a channel admits: one event of one conversation. `kind` decides what is done with it (messenger/event.h).
 struct Event {
   chat::ConversationId conversation;
-  MessageId message_id;          ///< from the event key: equal for redeliveries
-  std::string kind;              ///< "message", "postback", "unsend", "echo", ...
-  std::int64_t timestamp_ms = 0; ///< the channel's clock, normalized to milliseconds; 0: unknown
-  json::object body;             ///< what the processing needs: "text", "context"; "raw" for dead letters
-  std::string dead_reason;       ///< not empty: could not be read; stored as a dead letter at once
+  MessageId message_id;           ///< from the event key: equal for redeliveries
+  std::string kind;               ///< "message", "postback", "unsend", "echo", ...
+  std::int64_t timestamp_ms = 0;  ///< the channel's clock, normalized to milliseconds; 0: unknown
+  json::object body;              ///< what the processing needs: "text", "context"; "raw" for dead letters
+  std::string dead_reason;        ///< not empty: could not be read; stored as a dead letter at once
 };
 
 /// One reply part that a channel reports as delivered (an echo of our own message): `metadata` as the sender wrote it.
@@ -50,6 +50,5 @@ struct DeadLetter {
   int attempts = 0;
   std::int64_t admitted_ms = 0;
 };
-
 
 }  // namespace loquat::bus

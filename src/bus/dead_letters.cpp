@@ -8,7 +8,8 @@
 namespace loquat::bus {
 namespace {
 
-constexpr std::string_view columns = "SELECT seq, conv, message_id, event, attempts, at, page_id, reason, crashes FROM parked WHERE next_at IS NULL ";
+constexpr std::string_view columns =
+    "SELECT seq, conv, message_id, event, attempts, at, page_id, reason, crashes FROM parked WHERE next_at IS NULL ";
 
 DeadLetter read_letter(const db::Rows& rows, std::size_t row) {
   DeadLetter letter;
@@ -41,7 +42,8 @@ json::object to_object(const DeadLetter& letter) {
 
 void print_letter(std::ostream& out, const DeadLetter& letter) {
   out << letter.id << "  " << to_rfc3339(Time(std::chrono::milliseconds(letter.admitted_ms))) << "  " << letter.reason << "  "
-      << letter.event.conversation.channel << "/" << letter.page << "/" << letter.event.conversation.thread_id << "  " << letter.event.kind << "\n";
+      << letter.event.conversation.channel << "/" << letter.page << "/" << letter.event.conversation.thread_id << "  " << letter.event.kind
+      << "\n";
 }
 
 int list_all(const DeadLettersOptions& options, db::Database& database, std::ostream& out) {
@@ -87,7 +89,8 @@ bool replay_dead_letter(db::Database& database, std::int64_t id) {
     const auto new_id = MessageId::random();
     const auto stored = rows->text(0, 1);
     const auto event = from_stored(rows->text(0, 0), new_id, stored);
-    if (event.body.contains("raw")) throw Error(Code::invalid, "dead letter " + std::to_string(id) + " could not be read when it came; it cannot be replayed");
+    if (event.body.contains("raw"))
+      throw Error(Code::invalid, "dead letter " + std::to_string(id) + " could not be read when it came; it cannot be replayed");
     const Arrival arrival{rows->text(0, 0), new_id, stored, partition_of(event.conversation), now_ms()};
     const std::vector<std::int64_t> seqs{to_microseconds(now())};
     insert_arrivals(c, std::span(&arrival, 1), seqs);
@@ -98,7 +101,8 @@ bool replay_dead_letter(db::Database& database, std::int64_t id) {
 
 bool drop_dead_letter(db::Database& database, std::int64_t id) {
   bool found = false;
-  database.run_blocking([&](db::Connection& c) { found = c("DELETE FROM parked WHERE seq = $1 AND next_at IS NULL", id)->affected() == 1; });
+  database.run_blocking(
+      [&](db::Connection& c) { found = c("DELETE FROM parked WHERE seq = $1 AND next_at IS NULL", id)->affected() == 1; });
   return found;
 }
 

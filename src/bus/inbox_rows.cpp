@@ -65,7 +65,8 @@ std::vector<std::int64_t> insert_arrivals(Connection& connection, std::span<cons
     rows.reserve(arrivals.size());
     for (std::size_t i = 0; i < arrivals.size(); ++i) {
       const auto& a = arrivals[i];
-      rows.push_back({Value(seqs[i]), Value(static_cast<std::int64_t>(a.part)), Value(a.conv), db::to_value(a.message_id), Value(a.event), Value(a.at_ms)});
+      rows.push_back({Value(seqs[i]), Value(static_cast<std::int64_t>(a.part)), Value(a.conv), db::to_value(a.message_id), Value(a.event),
+                      Value(a.at_ms)});
     }
     connection.batch("INSERT INTO inbox(seq, part, conv, message_id, event, at) VALUES($1, $2, $3, $4, $5, $6)", std::move(rows));
     return {seqs.begin(), seqs.end()};
@@ -94,7 +95,8 @@ std::vector<std::int64_t> insert_arrivals(Connection& connection, std::span<cons
   return result;
 }
 
-std::vector<std::int64_t> find_pending_seqs(Connection& connection, const std::vector<std::int64_t>& parts, std::int64_t after, std::size_t limit) {
+std::vector<std::int64_t> find_pending_seqs(Connection& connection, const std::vector<std::int64_t>& parts, std::int64_t after,
+                                            std::size_t limit) {
   db::Result rows;
   if (parts.size() == partition_count) {
     rows = connection("SELECT seq FROM inbox WHERE seq > $1 ORDER BY seq LIMIT $2", after, static_cast<std::int64_t>(limit));
@@ -115,7 +117,8 @@ std::vector<Item> load_inbox(Connection& connection, std::vector<std::int64_t> s
   sort_unique(seqs);
   if (is_postgres(connection)) {
     const auto rows = connection(
-        "SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM inbox WHERE seq = ANY($1::bigint[]) ORDER BY seq", std::move(seqs));
+        "SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM inbox WHERE seq = ANY($1::bigint[]) ORDER BY seq",
+        std::move(seqs));
     read_items(*rows, false, items);
     return items;
   }
@@ -157,9 +160,10 @@ void park(Connection& connection, std::vector<Parking> parkings) {
   std::vector<std::int64_t> from_inbox;
   for (const auto& p : parkings) {
     const auto& item = p.item;
-    rows.push_back({Value(item.seq), Value(static_cast<std::int64_t>(partition_of(item.event.conversation))), Value(item.event.conversation.to_key()),
-                    db::to_value(item.event.message_id), Value(to_stored(item.event)), Value(static_cast<std::int64_t>(item.attempts)),
-                    Value(static_cast<std::int64_t>(item.parts_sent)), Value(item.admitted_ms), Value(p.page), db::to_value(p.next_at_ms), Value(p.reason),
+    rows.push_back({Value(item.seq), Value(static_cast<std::int64_t>(partition_of(item.event.conversation))),
+                    Value(item.event.conversation.to_key()), db::to_value(item.event.message_id), Value(to_stored(item.event)),
+                    Value(static_cast<std::int64_t>(item.attempts)), Value(static_cast<std::int64_t>(item.parts_sent)),
+                    Value(item.admitted_ms), Value(p.page), db::to_value(p.next_at_ms), Value(p.reason),
                     Value(static_cast<std::int64_t>(item.crashes))});
     if (!item.parked) from_inbox.push_back(item.seq);
   }
@@ -174,8 +178,8 @@ void park(Connection& connection, std::vector<Parking> parkings) {
 void insert_dead(Connection& connection, const Arrival& arrival, std::int64_t seq, std::string_view page, std::string_view reason) {
   connection.query(
       "INSERT INTO parked(seq, part, conv, message_id, event, at, page_id, next_at, reason) VALUES($1, $2, $3, $4, $5, $6, $7, NULL, $8)",
-      {Value(seq), Value(static_cast<std::int64_t>(arrival.part)), Value(arrival.conv), db::to_value(arrival.message_id), Value(arrival.event),
-       Value(arrival.at_ms), Value(std::string(page)), Value(std::string(reason))});
+      {Value(seq), Value(static_cast<std::int64_t>(arrival.part)), Value(arrival.conv), db::to_value(arrival.message_id),
+       Value(arrival.event), Value(arrival.at_ms), Value(std::string(page)), Value(std::string(reason))});
 }
 
 std::vector<std::string> find_blocked(Connection& connection, const std::vector<std::int64_t>& parts) {
@@ -187,7 +191,8 @@ std::vector<std::string> find_blocked(Connection& connection, const std::vector<
 }
 
 std::vector<std::string> find_due(Connection& connection, const std::vector<std::int64_t>& parts, std::int64_t now, std::size_t limit) {
-  const std::string sql = "SELECT DISTINCT conv FROM parked WHERE next_at IS NOT NULL AND next_at <= $1 AND part IN (" + list_of(parts) + ") LIMIT $2";
+  const std::string sql =
+      "SELECT DISTINCT conv FROM parked WHERE next_at IS NOT NULL AND next_at <= $1 AND part IN (" + list_of(parts) + ") LIMIT $2";
   const auto rows = connection.query(sql, {Value(now), Value(static_cast<std::int64_t>(limit))});
   std::vector<std::string> convs;
   for (std::size_t i = 0; i < rows->size(); ++i) convs.push_back(rows->text(i, 0));
@@ -196,8 +201,9 @@ std::vector<std::string> find_due(Connection& connection, const std::vector<std:
 
 std::vector<Item> load_parked(Connection& connection, const std::string& conv, std::size_t limit) {
   const auto rows = connection(
-      "SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM parked WHERE conv = $1 AND next_at IS NOT NULL ORDER BY seq LIMIT $2", conv,
-      static_cast<std::int64_t>(limit));
+      "SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM parked WHERE conv = $1 AND next_at IS NOT NULL ORDER BY "
+      "seq LIMIT $2",
+      conv, static_cast<std::int64_t>(limit));
   std::vector<Item> items;
   read_items(*rows, true, items);
   return items;
@@ -238,7 +244,8 @@ void erase_conversation(Connection& connection, std::string_view thread_id, cons
   const std::string ending = std::string(1, '\x1F') + std::string(thread_id);
   const auto beginning = channel ? *channel + '\x1F' : std::string();
   for (const char* table : {"inbox", "parked"}) {
-    const std::string sql = std::string("DELETE FROM ") + table + " WHERE substr(conv, length(conv) - length($1) + 1) = $1 AND substr(conv, 1, length($2)) = $2";
+    const std::string sql = std::string("DELETE FROM ") + table +
+                            " WHERE substr(conv, length(conv) - length($1) + 1) = $1 AND substr(conv, 1, length($2)) = $2";
     connection.query(sql, {Value(ending), Value(beginning)});
   }
 }

@@ -23,10 +23,12 @@ struct Arrival {
 };
 
 /// Appends to the inbox; the rows' seq, in the arrivals' order. `seqs`: those to use (SQLite), empty on PostgreSQL.
-std::vector<std::int64_t> insert_arrivals(db::Connection& connection, std::span<const Arrival> arrivals, std::span<const std::int64_t> seqs);
+std::vector<std::int64_t> insert_arrivals(db::Connection& connection, std::span<const Arrival> arrivals,
+                                          std::span<const std::int64_t> seqs);
 
 /// Pending rows of the partitions, lowest first, from above `after`.
-std::vector<std::int64_t> find_pending_seqs(db::Connection& connection, const std::vector<std::int64_t>& parts, std::int64_t after, std::size_t limit);
+std::vector<std::int64_t> find_pending_seqs(db::Connection& connection, const std::vector<std::int64_t>& parts, std::int64_t after,
+                                            std::size_t limit);
 /// The rows of these inbox numbers that still exist, by seq.
 std::vector<Item> load_inbox(db::Connection& connection, std::vector<std::int64_t> seqs);
 void delete_inbox(db::Connection& connection, std::vector<std::int64_t> seqs);
@@ -53,7 +55,8 @@ void insert_dead(db::Connection& connection, const Arrival& arrival, std::int64_
 /// Conversations of the partitions that have parked events (dead letters do not count): they are blocked.
 std::vector<std::string> find_blocked(db::Connection& connection, const std::vector<std::int64_t>& parts);
 /// Of those the ones whose time has come.
-std::vector<std::string> find_due(db::Connection& connection, const std::vector<std::int64_t>& parts, std::int64_t now_ms, std::size_t limit);
+std::vector<std::string> find_due(db::Connection& connection, const std::vector<std::int64_t>& parts, std::int64_t now_ms,
+                                  std::size_t limit);
 /// All waiting parked events of a conversation, oldest first.
 std::vector<Item> load_parked(db::Connection& connection, const std::string& conv, std::size_t limit);
 /// Lets a page's parked events go on now.

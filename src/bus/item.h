@@ -18,12 +18,12 @@ inline constexpr unsigned partition_count = 64;
 struct Item {
   std::int64_t seq = 0;
   Event event;
-  int attempts = 0;          ///< deliveries that failed
-  int crashes = 0;           ///< times it was being decided when its process died
-  int parts_sent = 0;        ///< parts of its replies that are known to be delivered
+  int attempts = 0;    ///< deliveries that failed
+  int crashes = 0;     ///< times it was being decided when its process died
+  int parts_sent = 0;  ///< parts of its replies that are known to be delivered
   std::int64_t admitted_ms = 0;
-  bool parked = false;       ///< its row is in `parked`, not in `inbox`
-  bool fresh = false;        ///< admitted by this very process just now: no look-up for an earlier decision is needed
+  bool parked = false;  ///< its row is in `parked`, not in `inbox`
+  bool fresh = false;   ///< admitted by this very process just now: no look-up for an earlier decision is needed
 };
 
 /// The event as stored in the column `event`.

@@ -46,7 +46,8 @@ void Lanes::arrive(std::vector<Item> items) {
   }
   for (std::size_t i = 0; i < by_shard.size(); ++i) {
     if (by_shard[i].empty()) continue;
-    asio::post(shards_[i]->loop, [this, &shard = *shards_[i], mine = std::move(by_shard[i])]() mutable { arrive_here(shard, std::move(mine)); });
+    asio::post(shards_[i]->loop,
+               [this, &shard = *shards_[i], mine = std::move(by_shard[i])]() mutable { arrive_here(shard, std::move(mine)); });
   }
 }
 
@@ -142,7 +143,8 @@ void Lanes::resume(const std::vector<std::string>& conversations) {
 
 void Lanes::forget_blocked(std::uint64_t parts) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(blocked_, [parts](const auto& entry) { return (parts >> partition_of(chat::ConversationId::from_key(entry.first)) & 1U) != 0; });
+  std::erase_if(blocked_,
+                [parts](const auto& entry) { return (parts >> partition_of(chat::ConversationId::from_key(entry.first)) & 1U) != 0; });
 }
 
 std::optional<Lanes::Blocked> Lanes::find_blocked_state(const std::string& key) const {

@@ -50,14 +50,16 @@ Balance take_share(db::Connection& connection, const std::string& id) {
       "UPDATE partition SET owner = NULL WHERE part IN (SELECT part FROM partition WHERE owner IS NOT NULL AND owner NOT IN "
       "(SELECT id FROM process WHERE state = 'alive') ORDER BY part FOR UPDATE)");
   Balance result;
-  result.alive = static_cast<std::size_t>(std::max<std::int64_t>(1, connection("SELECT count(*) FROM process WHERE state = 'alive'")->integer(0, 0)));
+  result.alive =
+      static_cast<std::size_t>(std::max<std::int64_t>(1, connection("SELECT count(*) FROM process WHERE state = 'alive'")->integer(0, 0)));
   result.mine = numbers(*connection("SELECT part FROM partition WHERE owner = $1 ORDER BY part", id));
   const std::size_t fair = (partition_count + result.alive - 1) / result.alive;
   if (result.mine.size() < fair) {
-    const auto taken = numbers(*connection(
-        "UPDATE partition SET owner = $1 WHERE part IN (SELECT part FROM partition WHERE owner IS NULL ORDER BY part LIMIT $2 FOR UPDATE SKIP LOCKED) "
-        "AND EXISTS (SELECT 1 FROM process WHERE id = $1 AND state = 'alive' AND alive_until > now()) RETURNING part",
-        id, static_cast<std::int64_t>(fair - result.mine.size())));
+    const auto taken =
+        numbers(*connection("UPDATE partition SET owner = $1 WHERE part IN (SELECT part FROM partition WHERE owner IS NULL ORDER BY part "
+                            "LIMIT $2 FOR UPDATE SKIP LOCKED) "
+                            "AND EXISTS (SELECT 1 FROM process WHERE id = $1 AND state = 'alive' AND alive_until > now()) RETURNING part",
+                            id, static_cast<std::int64_t>(fair - result.mine.size())));
     result.mine.insert(result.mine.end(), taken.begin(), taken.end());
   }
   return result;
@@ -214,8 +216,9 @@ asio::awaitable<void> Membership::give_up(std::uint64_t parts) {
     co_return;
   }
   co_await database_.write([id = process_id(), list = parts_of(parts)](db::Connection& c) {
-    c("UPDATE partition SET owner = NULL WHERE part IN (SELECT part FROM partition WHERE owner = $1 AND part = ANY($2::bigint[]) ORDER BY part FOR UPDATE)", id,
-      list);
+    c("UPDATE partition SET owner = NULL WHERE part IN (SELECT part FROM partition WHERE owner = $1 AND part = ANY($2::bigint[]) ORDER BY "
+      "part FOR UPDATE)",
+      id, list);
   });
   log::info("bus", "gave partitions up", {{"given", parts_of(parts).size()}});
 }

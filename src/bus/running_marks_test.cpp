@@ -21,7 +21,9 @@ void die_while_deciding(const std::string& directory, std::int64_t first, std::i
     RunningMarks marks(directory);
     const RunningMarks::Mark one(marks, first);
     const RunningMarks::Mark two(marks, second);
-    { const RunningMarks::Mark done(marks, 99); }
+    {
+      const RunningMarks::Mark done(marks, 99);
+    }
     _exit(1);  // no destructor runs, as with kill -9
   }
   int status = 0;

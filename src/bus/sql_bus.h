@@ -25,12 +25,12 @@ namespace loquat::bus {
 class SqlBus final : public Bus {
  public:
   struct Settings {
-    std::string data_dir;                       ///< for the running marks
+    std::string data_dir;  ///< for the running marks
     Storage::Settings storage;
     Lanes::Settings lanes;
-    std::int64_t backlog_limit = 2'000'000;     ///< pending rows; beyond, admissions are refused (503)
+    std::int64_t backlog_limit = 2'000'000;  ///< pending rows; beyond, admissions are refused (503)
     std::chrono::milliseconds sweep_interval{1'000};
-    bool consume = true;                        ///< false: events are stored, and wait for a process that answers
+    bool consume = true;  ///< false: events are stored, and wait for a process that answers
   };
   /// `database` is migrated by the time start() is called. All references must outlive the bus.
   SqlBus(Settings settings, db::Database& database, std::vector<asio::io_context*> loops);
@@ -75,7 +75,7 @@ class SqlBus final : public Bus {
   const Settings settings_;
   db::Database& database_;
   std::vector<asio::io_context*> loops_;
-  async::TaskGroup tasks_;       // lanes
+  async::TaskGroup tasks_;         // lanes
   async::TaskGroup housekeeping_;  // sweeps, leases: these end after the lanes
   Ownership ownership_;
   RunningMarks marks_;
@@ -83,7 +83,7 @@ class SqlBus final : public Bus {
   Storage storage_;
   Lanes lanes_;
 
-  mutable std::mutex mutex_;  // guards the members below
+  mutable std::mutex mutex_;                      // guards the members below
   std::unordered_map<std::int64_t, Item> fresh_;  // admitted here, waiting for the tail scan (PostgreSQL)
   std::unordered_set<MessageId> recent_ids_;
   std::deque<MessageId> recent_order_;

@@ -135,7 +135,9 @@ std::int64_t count_of(db::Database& database, const std::string& sql) {
 /// A process: database, bus and channel.
 struct Process {
   Process(const std::string& url, const std::string& data_dir, Loops& with)
-      : loops(with), database(db::Database::open({.url = url})), bus({.data_dir = data_dir, .storage = {}, .lanes = {}}, *database, loops.all()) {
+      : loops(with),
+        database(db::Database::open({.url = url})),
+        bus({.data_dir = data_dir, .storage = {}, .lanes = {}}, *database, loops.all()) {
     bus.add_handler("facebook", recorder);
   }
   ~Process() {
@@ -279,7 +281,8 @@ TEST_P(SqlBusTest, AnUnreadableEventIsADeadLetterAtOnce) {
 
 TEST_P(SqlBusTest, AMessageThatKilledItsProcessThriceIsBuried) {
   process_->admit({make_event("a", 1), make_event("a", 2)});
-  process_->database->run_blocking([](db::Connection& c) { c.query("UPDATE inbox SET crashes = 3 WHERE seq = (SELECT min(seq) FROM inbox)"); });
+  process_->database->run_blocking(
+      [](db::Connection& c) { c.query("UPDATE inbox SET crashes = 3 WHERE seq = (SELECT min(seq) FROM inbox)"); });
   process_->start();
   ASSERT_TRUE(eventually([&] { return process_->recorder.total() == 1; }));
   EXPECT_EQ(process_->recorder.sent("a"), std::vector<std::string>{"2"});
@@ -310,8 +313,8 @@ TEST_P(SqlBusTest, ManyConversationsAtOnce) {
   std::vector<std::future<void>> waiting;
   for (int number = 0; number < each; ++number) {
     for (int thread = 0; thread < conversations; ++thread)
-      waiting.push_back(asio::co_spawn(*loops_.all()[static_cast<std::size_t>(thread) % 2], process_->bus.admit({make_event("t" + std::to_string(thread), number)}),
-                                       asio::use_future));
+      waiting.push_back(asio::co_spawn(*loops_.all()[static_cast<std::size_t>(thread) % 2],
+                                       process_->bus.admit({make_event("t" + std::to_string(thread), number)}), asio::use_future));
     for (auto& future : waiting) future.get();
     waiting.clear();
   }
@@ -354,7 +357,8 @@ TEST(SqlBusProcesses, ShareThePartitionsAndTakeOverFromTheDead) {
     for (int number = 0; number < 10; ++number) EXPECT_EQ(sent[static_cast<std::size_t>(number)], std::to_string(number));
   }
   second->stop();
-  ASSERT_TRUE(eventually([&] { return count_of(*first->database, "SELECT count(DISTINCT owner) FROM partition WHERE owner IS NOT NULL") == 1; }));
+  ASSERT_TRUE(
+      eventually([&] { return count_of(*first->database, "SELECT count(DISTINCT owner) FROM partition WHERE owner IS NOT NULL") == 1; }));
 }
 
 }  // namespace

@@ -68,9 +68,7 @@ Arrival to_arrival(const Event& event) {
   return {event.conversation.to_key(), event.message_id, to_stored(event), partition_of(event.conversation), now_ms()};
 }
 
-std::exception_ptr busy() {
-  return std::make_exception_ptr(Error(Code::unavailable, "too many messages are waiting, try again later"));
-}
+std::exception_ptr busy() { return std::make_exception_ptr(Error(Code::unavailable, "too many messages are waiting, try again later")); }
 
 using Seqs = std::vector<std::int64_t>;
 
@@ -81,8 +79,10 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
       : settings(s),
         database(db),
         process_id(std::move(id)),
-        admissions({.most = settings.batch, .concurrent = 1}, [this](auto calls, auto done) { run_admissions(std::move(calls), std::move(done)); }),
-        commits({.most = settings.batch, .concurrent = 1}, [this](auto calls, auto done) { run_commits(std::move(calls), std::move(done)); }),
+        admissions({.most = settings.batch, .concurrent = 1},
+                   [this](auto calls, auto done) { run_admissions(std::move(calls), std::move(done)); }),
+        commits({.most = settings.batch, .concurrent = 1},
+                [this](auto calls, auto done) { run_commits(std::move(calls), std::move(done)); }),
         latest({.most = settings.batch, .concurrent = 2}, [this](auto calls, auto done) { run_latest(std::move(calls), std::move(done)); }),
         by_id({.most = settings.batch, .concurrent = 2}, [this](auto calls, auto done) { run_by_id(std::move(calls), std::move(done)); }) {}
 
@@ -102,9 +102,8 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
   void run_admissions(std::vector<Call> calls, AdmissionsDone done) {
     auto events = std::make_shared<std::vector<Call>>(std::move(calls));
     auto result = std::make_shared<std::vector<Seqs>>();
-    const bool has_dead = std::ranges::any_of(*events, [](const auto& call) {
-      return std::ranges::any_of(*call, [](const Event& e) { return !e.dead_reason.empty(); });
-    });
+    const bool has_dead = std::ranges::any_of(
+        *events, [](const auto& call) { return std::ranges::any_of(*call, [](const Event& e) { return !e.dead_reason.empty(); }); });
     // One statement needs no transaction of its own on PostgreSQL: that saves two round trips.
     const auto mode = has_dead ? db::Database::Mode::write : db::Database::Mode::run;
     database.submit(
@@ -176,18 +175,20 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
       first.assign(calls.begin(), middle);
       second.assign(middle, calls.end());
     }
-    run_admissions(std::move(first), [self = shared_from_this(), split_call, second = std::move(second), done = std::move(done)](auto left) mutable {
-      self->run_admissions(std::move(second), [split_call, left = std::move(left), done = std::move(done)](auto right) mutable {
-        if (!split_call) {
-          for (auto& outcome : right) left.push_back(std::move(outcome));
-          return done(std::move(left));
-        }
-        if (left[0].index() == 1 || right[0].index() == 1) return done({left[0].index() == 1 ? std::move(left[0]) : std::move(right[0])});
-        auto joined = std::get<0>(std::move(left[0]));
-        for (const auto seq : std::get<0>(right[0])) joined.push_back(seq);
-        done({async::Outcome<Seqs>(std::in_place_index<0>, std::move(joined))});
-      });
-    });
+    run_admissions(
+        std::move(first), [self = shared_from_this(), split_call, second = std::move(second), done = std::move(done)](auto left) mutable {
+          self->run_admissions(std::move(second), [split_call, left = std::move(left), done = std::move(done)](auto right) mutable {
+            if (!split_call) {
+              for (auto& outcome : right) left.push_back(std::move(outcome));
+              return done(std::move(left));
+            }
+            if (left[0].index() == 1 || right[0].index() == 1)
+              return done({left[0].index() == 1 ? std::move(left[0]) : std::move(right[0])});
+            auto joined = std::get<0>(std::move(left[0]));
+            for (const auto seq : std::get<0>(right[0])) joined.push_back(seq);
+            done({async::Outcome<Seqs>(std::in_place_index<0>, std::move(joined))});
+          });
+        });
   }
 
   // --- commit ---------------------------------------------------------------------------------------------------
@@ -206,7 +207,8 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
         [self = shared_from_this(), operations, lost, done = std::move(done)](std::exception_ptr error) mutable {
           if (!error) {
             const Committed result{*lost ? Committed::Kind::lease_lost : Committed::Kind::ok};
-            return done(std::vector<async::Outcome<Committed>>(operations->size(), async::Outcome<Committed>(std::in_place_index<0>, result)));
+            return done(
+                std::vector<async::Outcome<Committed>>(operations->size(), async::Outcome<Committed>(std::in_place_index<0>, result)));
           }
           if (!is_data_error(error)) return done(all_failed<Committed>(operations->size(), error));
           self->bisect_commits(std::move(*operations), error, std::move(done));
@@ -265,7 +267,8 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
     auto keys = std::make_shared<std::vector<Key>>(std::move(calls));
     auto found = std::make_shared<std::vector<Found>>();
     database.submit(
-        db::Database::Mode::read, [keys, found, query](db::Connection& connection) { *found = query(connection, std::span<const Key>(*keys)); },
+        db::Database::Mode::read,
+        [keys, found, query](db::Connection& connection) { *found = query(connection, std::span<const Key>(*keys)); },
         [keys, found, done = std::move(done)](std::exception_ptr error) mutable {
           if (error) return done(all_failed<Found>(keys->size(), error));
           std::vector<async::Outcome<Found>> outcomes;
@@ -280,9 +283,8 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
     });
   }
   void run_by_id(std::vector<MessageId> calls, async::Batcher<MessageId, Found>::Done done) {
-    run_reads<MessageId>(std::move(calls), std::move(done), [](db::Connection& c, std::span<const MessageId> keys) {
-      return state::find_rows_by_message_id(c, keys);
-    });
+    run_reads<MessageId>(std::move(calls), std::move(done),
+                         [](db::Connection& c, std::span<const MessageId> keys) { return state::find_rows_by_message_id(c, keys); });
   }
 
   const Settings settings;

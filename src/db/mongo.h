@@ -8,7 +8,8 @@
 
 #include "async/pool.h"
 
-struct _mongoc_client_t;  // NOLINT(bugprone-reserved-identifier): libmongoc's own name, so that its headers stay in db/ and the mongo stores
+struct _mongoc_client_t;  // NOLINT(bugprone-reserved-identifier): libmongoc's own name, so that its headers stay in db/ and the mongo
+                          // stores
 
 namespace loquat::db {
 

@@ -44,7 +44,8 @@ bool is_refusal(const bson_error_t& error) {
 }
 
 [[noreturn]] void fail(const bson_error_t& error) {
-  const std::string detail = "MongoDB domain " + std::to_string(error.domain) + " code " + std::to_string(error.code) + ": " + error.message;
+  const std::string detail =
+      "MongoDB domain " + std::to_string(error.domain) + " code " + std::to_string(error.code) + ": " + error.message;
   if (is_duplicate(error)) throw Error(Code::conflict, "it exists already", detail);
   if (is_refusal(error)) throw Error(Code::invalid, "the database cannot store these values", detail);
   throw away(detail);
@@ -65,9 +66,7 @@ Bson find_options(const MongoFind& how) {
   return options;
 }
 
-std::int64_t count_of(const bson_t& reply, const char* name) {
-  return Bson(&reply).find_integer(name).value_or(0);
-}
+std::int64_t count_of(const bson_t& reply, const char* name) { return Bson(&reply).find_integer(name).value_or(0); }
 
 }  // namespace
 
@@ -143,7 +142,8 @@ void MongoCollection::insert(const Bson& document) {
 std::int64_t MongoCollection::update_many(const Bson& filter, const Bson& update) {
   Reply reply;
   bson_error_t error;
-  const bool done = mongoc_collection_update_many(collection_, filter.get(), update.get(), without_validation().get(), &reply.document, &error);
+  const bool done =
+      mongoc_collection_update_many(collection_, filter.get(), update.get(), without_validation().get(), &reply.document, &error);
   require(done, error);
   return count_of(reply.document, "matchedCount");
 }
@@ -176,7 +176,8 @@ std::optional<Bson> MongoCollection::find_and_modify(const Bson& filter, const B
   return Bson(&reply.document).find_document("value");
 }
 
-bool MongoCollection::watch(const std::function<bool()>& go_on, const std::function<void()>& started, const std::function<void()>& changed) {
+bool MongoCollection::watch(const std::function<bool()>& go_on, const std::function<void()>& started,
+                            const std::function<void()>& changed) {
   struct Free {
     void operator()(mongoc_change_stream_t* stream) const noexcept { mongoc_change_stream_destroy(stream); }
   };

@@ -34,9 +34,9 @@ struct Bytes {
 
 /// A parameter or a column's value. Time is timestamptz on PostgreSQL, integer microseconds since 1970 on SQLite.
 /// The vectors are arrays for unnest() or = ANY(): PostgreSQL only.
-using Value = std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, Time, std::vector<std::int64_t>,
-                           std::vector<std::string>, std::vector<std::optional<std::string>>, std::vector<Bytes>,
-                           std::vector<std::optional<Bytes>>, std::vector<Time>>;
+using Value =
+    std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, Time, std::vector<std::int64_t>, std::vector<std::string>,
+                 std::vector<std::optional<std::string>>, std::vector<Bytes>, std::vector<std::optional<Bytes>>, std::vector<Time>>;
 using Values = std::vector<Value>;
 
 [[nodiscard]] inline Value to_value(const MessageId& id) { return Bytes{std::string(id.bytes.begin(), id.bytes.end())}; }
@@ -117,8 +117,8 @@ struct DatabaseSettings {
   std::chrono::milliseconds pool_timeout{5'000};
   std::chrono::milliseconds connect_timeout{3'000};
   std::chrono::milliseconds statement_timeout{10'000};  ///< by our own clock: a server that hangs counts as away
-  std::string name = "database";                         ///< label of the pool's metrics
-  bool synchronous_full = true;                          ///< SQLite: false = NORMAL, may lose the last commits on power loss
+  std::string name = "database";                        ///< label of the pool's metrics
+  bool synchronous_full = true;                         ///< SQLite: false = NORMAL, may lose the last commits on power loss
 };
 
 /// One database of the process: a pool of threads, each with a connection of its own, checked and replaced after an error.

@@ -114,7 +114,11 @@ asio::awaitable<Response> update(Store& store, Request& request) {
   audit(request, "integration updated", id);
   if (changed.id != id) {
     log::info("audit", "integration renamed",
-              {{"who", request.principal.name}, {"what", "integration renamed"}, {"id", id}, {"new_id", changed.id}, {"request_id", request.request_id}});
+              {{"who", request.principal.name},
+               {"what", "integration renamed"},
+               {"id", id},
+               {"new_id", changed.id},
+               {"request_id", request.request_id}});
   }
   co_return show(changed, request);
 }
@@ -180,7 +184,8 @@ void add_under(http::Router& router, Store& store, const std::string& root, bool
   router.add(Method::post, root + "/" + std::string(reserved_id),
              {.doc = doc("Create those of the default integrations that are missing", {{200, created_schema()}})},
              [&store](Request& request) { return ensure_defaults(store, request); });
-  router.add(Method::get, one, {.doc = doc("Read an integration", {{200, shown}, {404, {}}})}, [&store](Request& request) { return get(store, request); });
+  router.add(Method::get, one, {.doc = doc("Read an integration", {{200, shown}, {404, {}}})},
+             [&store](Request& request) { return get(store, request); });
   router.add(Method::put, one,
              {.doc = guarded(doc("Update an integration; id, name and description are required, settings are replaced whole",
                                  {{200, shown}, {404, {}}, {409, {}}, {412, {}}}, put_schema()))},

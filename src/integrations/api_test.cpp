@@ -54,9 +54,8 @@ class IntegrationsApi : public ::testing::Test {
 };
 
 constexpr auto not_found = R"({"detail":"Integration not found"})";
-constexpr auto facebook =
-    R"({"id":"facebook","name":"Facebook Messenger","description":"Connect with Facebook Messenger","status":false,)"
-    R"("settings":{"verify":"ai-chatbot-framework","secret":"","page_access_token":""}})";
+constexpr auto facebook = R"({"id":"facebook","name":"Facebook Messenger","description":"Connect with Facebook Messenger","status":false,)"
+                          R"("settings":{"verify":"ai-chatbot-framework","secret":"","page_access_token":""}})";
 constexpr auto chat_widget =
     R"({"id":"chat_widget","name":"Chat Widget","description":"Add a chat widget to your website","status":true,"settings":{}})";
 
@@ -82,7 +81,8 @@ TEST_F(IntegrationsApi, CreatesAndDeletes) {
   EXPECT_EQ(response.headers.get("ETag"), "\"1\"");
   expect(send(Method::post, "/integrations/", made), 409, R"({"detail":"Integration already exists"})");
   expect(get("/integrations/a%20b"), 200, made);
-  expect(send(Method::delete_, "/integrations/a%20b", {}, {{"If-Match", "\"2\""}}), 412, R"({"detail":"Integration was changed in the meantime"})");
+  expect(send(Method::delete_, "/integrations/a%20b", {}, {{"If-Match", "\"2\""}}), 412,
+         R"({"detail":"Integration was changed in the meantime"})");
   expect(send(Method::delete_, "/integrations/a%20b", {}, {{"If-Match", "\"7\", \"1\""}}), 204, "");
   expect(send(Method::delete_, "/integrations/a%20b"), 404, not_found);
   expect(send(Method::delete_, "/integrations/a%20b", {}, {{"If-Match", "\"1\""}}), 404, not_found);
@@ -120,7 +120,8 @@ TEST_F(IntegrationsApi, UpdatesAndGuards) {
 }
 
 TEST_F(IntegrationsApi, MasksSecretsForAllButOurOwnProcesses) {
-  const auto shown = send(Method::patch, "/integrations/facebook", R"({"settings":{"secret":"s","verify":"v","pages":[{"page_id":"1","page_access_token":"t"}]}})");
+  const auto shown = send(Method::patch, "/integrations/facebook",
+                          R"({"settings":{"secret":"s","verify":"v","pages":[{"page_id":"1","page_access_token":"t"}]}})");
   constexpr auto masked = R"("settings":{"secret":"••••••••","verify":"v","pages":[{"page_id":"1","page_access_token":"••••••••"}]}})";
   constexpr auto clear = R"("settings":{"secret":"s","verify":"v","pages":[{"page_id":"1","page_access_token":"t"}]}})";
   EXPECT_TRUE(shown.body.ends_with(masked)) << shown.body;
@@ -132,10 +133,19 @@ TEST_F(IntegrationsApi, MasksSecretsForAllButOurOwnProcesses) {
   // What the old front end does at every keystroke.
   EXPECT_EQ(send(Method::put, "/integrations/facebook", get("/integrations/facebook").body).status, 200);
   EXPECT_TRUE(get("/integrations/facebook", true).body.ends_with(clear));
-  EXPECT_EQ(send(Method::put, "/integrations/facebook", R"({"id":"facebook","name":"changed","description":"","settings":{"secret":"••••••••x"}})").status, 422);
-  EXPECT_EQ(send(Method::put, "/integrations/facebook", R"({"id":"facebook","name":"changed","description":"","settings":{"secret":"•••••••"}})").status, 422);
+  EXPECT_EQ(send(Method::put, "/integrations/facebook",
+                 R"({"id":"facebook","name":"changed","description":"","settings":{"secret":"••••••••x"}})")
+                .status,
+            422);
+  EXPECT_EQ(
+      send(Method::put, "/integrations/facebook", R"({"id":"facebook","name":"changed","description":"","settings":{"secret":"•••••••"}})")
+          .status,
+      422);
   EXPECT_FALSE(get("/integrations/facebook").body.contains("changed")) << "nothing is stored";
-  EXPECT_EQ(send(Method::patch, "/integrations/facebook", R"({"settings":{"secret":""}})", {{"Content-Type", "application/merge-patch+json"}}).status, 200);
+  EXPECT_EQ(
+      send(Method::patch, "/integrations/facebook", R"({"settings":{"secret":""}})", {{"Content-Type", "application/merge-patch+json"}})
+          .status,
+      200);
   EXPECT_TRUE(get("/integrations/facebook").body.contains(R"("secret":"","verify":"v")"));
   EXPECT_EQ(send(Method::post, "/integrations", R"({"id":"n","name":"","description":"","settings":{"secret":"••••••••"}})").status, 422);
 }

@@ -23,7 +23,8 @@ constexpr auto min_lengths(const WholeBody* /*type*/) { return std::array{schema
 
 void check_text(const std::string& text, std::string_view name, schema::Issues& issues) {
   // PostgreSQL cannot hold it; the same rule everywhere.
-  if (text.contains('\0')) issues.add(schema::value_error({"body", json::string(name)}, "the character U+0000 is not allowed", json::string(text)));
+  if (text.contains('\0'))
+    issues.add(schema::value_error({"body", json::string(name)}, "the character U+0000 is not allowed", json::string(text)));
 }
 
 void check(const Body& body, const schema::Present& present, schema::Issues& issues) {
@@ -41,8 +42,8 @@ void check(const Body& body, const schema::Present& present, schema::Issues& iss
   check_text(body.name, "name", issues);
   check_text(body.description, "description", issues);
   if (body.settings && depth_of(json::value(*body.settings)) > max_settings_depth) {
-    issues.add(schema::value_error({"body", "settings"}, "settings must not be nested deeper than " + std::to_string(max_settings_depth) + " levels",
-                                   nullptr));
+    issues.add(schema::value_error({"body", "settings"},
+                                   "settings must not be nested deeper than " + std::to_string(max_settings_depth) + " levels", nullptr));
   }
 }
 

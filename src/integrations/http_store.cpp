@@ -20,7 +20,9 @@ constexpr std::size_t answer_limit = std::size_t{64} << 20U;
 /// How often an update starts again because another was faster.
 constexpr int update_attempts = 20;
 
-Error away(std::string detail) { return {Code::unavailable, "the integrations service is not available, try again later", std::move(detail)}; }
+Error away(std::string detail) {
+  return {Code::unavailable, "the integrations service is not available, try again later", std::move(detail)};
+}
 
 std::int64_t parse_version(std::string_view text) {
   text = text::trim_ascii(text);
@@ -62,7 +64,9 @@ json::value parse_answer(const ClientResponse& response) {
   return body;
 }
 
-Integration read_one(const ClientResponse& response) { return from_body(parse_answer(response), parse_version(response.headers.get("ETag"))); }
+Integration read_one(const ClientResponse& response) {
+  return from_body(parse_answer(response), parse_version(response.headers.get("ETag")));
+}
 
 /// What the other process refused, as its own store would have.
 [[noreturn]] void throw_refusal(const ClientResponse& response) {
@@ -92,7 +96,8 @@ void require_success(const ClientResponse& response) {
 
 }  // namespace
 
-HttpStore::HttpStore(http::Client& client, std::string_view base, std::string service_token) : client_(client), root_(base), token_(std::move(service_token)) {
+HttpStore::HttpStore(http::Client& client, std::string_view base, std::string service_token)
+    : client_(client), root_(base), token_(std::move(service_token)) {
   const auto strip = [this](std::string_view end) {
     if (root_.ends_with(end)) root_.resize(root_.size() - end.size());
   };

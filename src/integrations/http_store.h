@@ -29,7 +29,7 @@ class HttpStore final : public Store {
   [[nodiscard]] http::ClientRequest make_request(std::string method, std::string_view id, const json::value* body = nullptr) const;
 
   http::Client& client_;
-  std::string root_;   ///< without a trailing slash
+  std::string root_;  ///< without a trailing slash
   std::string token_;
 };
 

@@ -75,9 +75,11 @@ TEST(Body, IssuesAreThoseOfPydantic) {
             R"({"type":"dict_type","loc":["body","settings"],"msg":"Input should be a valid dictionary","input":[]}])");
   EXPECT_EQ(string_member(issues_of(R"({"id":"ensure-defaults","name":"","description":""})").get_array()[0], "type"), "value_error");
   EXPECT_EQ(string_member(issues_of(R"({"id":"","name":"","description":""})").get_array()[0], "type"), "string_too_short");
-  EXPECT_EQ(string_member(issues_of(R"({"id":")" + std::string(256, 'x') + R"(","name":"","description":""})").get_array()[0], "type"), "string_too_long");
+  EXPECT_EQ(string_member(issues_of(R"({"id":")" + std::string(256, 'x') + R"(","name":"","description":""})").get_array()[0], "type"),
+            "string_too_long");
   EXPECT_EQ(string_member(issues_of(R"({"id":"a","name":"\u0000","description":""})").get_array()[0], "type"), "value_error");
-  EXPECT_EQ(string_member(issues_of(R"({"id":"a","name":"","description":"","settings":{"secret":"••••••••"}})").get_array()[0], "type"), "value_error");
+  EXPECT_EQ(string_member(issues_of(R"({"id":"a","name":"","description":"","settings":{"secret":"••••••••"}})").get_array()[0], "type"),
+            "value_error");
 }
 
 TEST(Body, SettingsMayBeNestedUpToALimit) {

@@ -107,7 +107,8 @@ Integration update_document(MongoCollection& collection, const std::string& id, 
   throw Error(Code::unavailable, "the integration keeps changing, try again later");
 }
 
-void remove_document(MongoCollection& collection, const std::string& id, std::optional<std::int64_t> if_version, const crypto::Keyring& keyring) {
+void remove_document(MongoCollection& collection, const std::string& id, std::optional<std::int64_t> if_version,
+                     const crypto::Keyring& keyring) {
   for (int attempt = 0; attempt < update_attempts; ++attempt) {
     const auto document = find_document(collection, id);
     if (!document) throw Error(Code::not_found, not_found_message);

@@ -34,5 +34,4 @@ class MongoStore final : public Store {
 /// Seals every secret with the first key; returns how many integrations it changed. Blocking.
 std::size_t rotate_secrets(db::MongoPool& pool, const crypto::Keyring& keyring);
 
-
 }  // namespace loquat::integrations

@@ -92,7 +92,8 @@ TEST(MongoFaults, AnOutageIsUnavailableAndHeals) {
     if (loquat::testing::in_ci()) FAIL() << "no Java and Maven for the MongoDB server";
     GTEST_SKIP() << "no Java and Maven on this machine";
   }
-  db::MongoPool pool({.uri = server->make_uri(), .server_timeout = std::chrono::milliseconds(1'000), .socket_timeout = std::chrono::milliseconds(500)});
+  db::MongoPool pool(
+      {.uri = server->make_uri(), .server_timeout = std::chrono::milliseconds(1'000), .socket_timeout = std::chrono::milliseconds(500)});
   MongoStore store(pool, keys());
   await(store.create({"a", "", "", false, {}}));
   server->freeze();

@@ -72,10 +72,12 @@ void change_types_postgres(Connection& connection, const Columns& columns) {
 /// Columns that only the older service filled must not refuse our rows, and ON CONFLICT (id) needs a unique index.
 void relax_postgres(Connection& connection) {
   const auto rows = connection.query(
-      "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = 'integrations'::regclass AND attnum > 0 AND NOT attisdropped AND attnotnull"
+      "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = 'integrations'::regclass AND attnum > 0 AND NOT attisdropped AND "
+      "attnotnull"
       " AND NOT atthasdef AND attidentity = '' AND attname NOT IN ('id', 'name', 'description', 'status', 'version', 'position')"
       " AND NOT EXISTS (SELECT 1 FROM pg_index WHERE indrelid = attrelid AND indisprimary AND attnum = ANY (indkey))");
-  for (std::size_t i = 0; i < rows->size(); ++i) connection.script("ALTER TABLE integrations ALTER COLUMN " + rows->text(i, 0) + " DROP NOT NULL");
+  for (std::size_t i = 0; i < rows->size(); ++i)
+    connection.script("ALTER TABLE integrations ALTER COLUMN " + rows->text(i, 0) + " DROP NOT NULL");
   const auto unique = connection.query(
       "SELECT 1 FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0] WHERE indrelid = 'integrations'::regclass"
       " AND indisunique AND indnkeyatts = 1 AND indpred IS NULL AND attname = 'id'");
@@ -86,7 +88,8 @@ void number_rows(Connection& connection) {
   const std::string place = connection.dialect() == db::Dialect::sqlite ? "rowid" : "ctid";
   connection.script("WITH own AS (SELECT " + place +
                     " AS place, row_number() OVER (ORDER BY CASE id WHEN 'facebook' THEN 0 WHEN 'chat_widget' THEN 1 ELSE 2 END, " + place +
-                    ") AS n FROM integrations) UPDATE integrations SET position = own.n FROM own WHERE integrations." + place + " = own.place");
+                    ") AS n FROM integrations) UPDATE integrations SET position = own.n FROM own WHERE integrations." + place +
+                    " = own.place");
 }
 
 void adopt(Connection& connection) {
@@ -98,8 +101,10 @@ void adopt(Connection& connection) {
   connection.script(
       "UPDATE integrations SET name = coalesce(name, ''), description = coalesce(description, ''), status = coalesce(status, false)"
       " WHERE name IS NULL OR description IS NULL OR status IS NULL");
-  if (postgres) relax_postgres(connection);
-  else connection.script("CREATE UNIQUE INDEX IF NOT EXISTS integrations_id ON integrations (id)");
+  if (postgres)
+    relax_postgres(connection);
+  else
+    connection.script("CREATE UNIQUE INDEX IF NOT EXISTS integrations_id ON integrations (id)");
   number_rows(connection);
   log::info("integrations", "a table of integrations that an older service made was adopted");
 }

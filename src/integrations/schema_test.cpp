@@ -15,7 +15,8 @@ using loquat::testing::await;
 constexpr std::string_view key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 struct Opened {
-  explicit Opened(const std::string& url, std::string_view keys = {}) : database(db::Database::open({.url = url})), store(*database, std::make_shared<const crypto::Keyring>(keys)) {}
+  explicit Opened(const std::string& url, std::string_view keys = {})
+      : database(db::Database::open({.url = url})), store(*database, std::make_shared<const crypto::Keyring>(keys)) {}
   ~Opened() { database->close(); }
   std::unique_ptr<db::Database> database;
   SqlStore store;
@@ -29,9 +30,12 @@ TEST(Adoption, OfThePythonServicesTable) {
   Opened opened(url);
   opened.database->run_blocking([](db::Connection& connection) {
     connection.script(
-        "CREATE TABLE integrations(id text PRIMARY KEY, name text NOT NULL, description text NOT NULL, status boolean NOT NULL DEFAULT false, settings jsonb);"
-        "INSERT INTO integrations VALUES ('mine', 'M', 'd', true, '{\"b\": 1.50, \"a\": {\"x\": [1, null]}}'), ('chat_widget', 'Chat Widget', 'w', true, '{}'),"
-        " ('facebook', 'F', 'f', false, '{\"secret\": \"s\", \"verify\": \"v\"}'), ('empty', 'E', '', false, NULL), ('odd', 'O', '', false, '[1]')");
+        "CREATE TABLE integrations(id text PRIMARY KEY, name text NOT NULL, description text NOT NULL, status boolean NOT NULL DEFAULT "
+        "false, settings jsonb);"
+        "INSERT INTO integrations VALUES ('mine', 'M', 'd', true, '{\"b\": 1.50, \"a\": {\"x\": [1, null]}}'), ('chat_widget', 'Chat "
+        "Widget', 'w', true, '{}'),"
+        " ('facebook', 'F', 'f', false, '{\"secret\": \"s\", \"verify\": \"v\"}'), ('empty', 'E', '', false, NULL), ('odd', 'O', '', "
+        "false, '[1]')");
   });
   db::migrate(*opened.database, migrations());
   auto all = await(opened.store.list());
@@ -54,9 +58,11 @@ TEST(Adoption, OfOtherShapes) {
   Opened opened(url);
   opened.database->run_blocking([](db::Connection& connection) {
     connection.script(
-        "CREATE TABLE integrations(number serial PRIMARY KEY, id varchar(50) NOT NULL, name varchar(80), description varchar(200), status smallint,"
+        "CREATE TABLE integrations(number serial PRIMARY KEY, id varchar(50) NOT NULL, name varchar(80), description varchar(200), status "
+        "smallint,"
         " settings json DEFAULT '{}', owner text NOT NULL);"
-        "INSERT INTO integrations(id, name, status, settings, owner) VALUES ('a', 'A', 1, '{\"z\":1,\"b\":2}', 'x'), ('b', NULL, NULL, NULL, 'y')");
+        "INSERT INTO integrations(id, name, status, settings, owner) VALUES ('a', 'A', 1, '{\"z\":1,\"b\":2}', 'x'), ('b', NULL, NULL, "
+        "NULL, 'y')");
   });
   db::migrate(*opened.database, migrations());
   const auto all = await(opened.store.list());
@@ -73,7 +79,8 @@ TEST(Adoption, OnSqlite) {
   Opened opened(directory.sqlite_url());
   opened.database->run_blocking([](db::Connection& connection) {
     connection.script(
-        "CREATE TABLE integrations(id VARCHAR NOT NULL, name VARCHAR NOT NULL, description VARCHAR, status BOOLEAN, settings JSON, PRIMARY KEY (id));"
+        "CREATE TABLE integrations(id VARCHAR NOT NULL, name VARCHAR NOT NULL, description VARCHAR, status BOOLEAN, settings JSON, PRIMARY "
+        "KEY (id));"
         "INSERT INTO integrations VALUES ('mine', 'M', NULL, 1, '{\"b\": 1, \"a\": \"x\"}'), ('facebook', 'F', 'f', 0, 'null')");
   });
   db::migrate(*opened.database, migrations());

@@ -17,9 +17,12 @@ void visit_secrets(json::value& value, bool secret, std::string& path, const Vis
       const std::string_view name(member.key().data(), member.key().size());
       path += '/';
       for (const char c : name) {
-        if (c == '~') path += "~0";
-        else if (c == '/') path += "~1";
-        else path += c;
+        if (c == '~')
+          path += "~0";
+        else if (c == '/')
+          path += "~1";
+        else
+          path += c;
       }
       visit_secrets(member.value(), secret || is_secret_name(name), path, visit);
       path.resize(length);

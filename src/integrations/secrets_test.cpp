@@ -25,9 +25,10 @@ std::string restored(std::string_view sent, std::string_view stored) {
 }
 
 TEST(Secrets, AreMaskedAtAnyDepth) {
-  EXPECT_EQ(text(mask_settings(object(settings))),
-            R"({"verify":"v","secret":"••••••••","empty_token":"","pages":[{"page_id":"1","page_access_token":"••••••••"},)"
-            R"({"page_id":2,"page_access_token":"••••••••"}],"api_keys":{"a":"••••••••","n":5},"deep":[{"my_password_x":["••••••••",""]}]})");
+  EXPECT_EQ(
+      text(mask_settings(object(settings))),
+      R"({"verify":"v","secret":"••••••••","empty_token":"","pages":[{"page_id":"1","page_access_token":"••••••••"},)"
+      R"({"page_id":2,"page_access_token":"••••••••"}],"api_keys":{"a":"••••••••","n":5},"deep":[{"my_password_x":["••••••••",""]}]})");
 }
 
 TEST(Secrets, AMaskAloneMeansUnchanged) {
@@ -38,9 +39,13 @@ TEST(Secrets, AMaskAloneMeansUnchanged) {
 }
 
 TEST(Secrets, PagesAreMatchedByTheirIds) {
-  EXPECT_EQ(restored(R"({"pages":[{"page_id":"2","page_access_token":"••••••••"},{"page_id":"3","page_access_token":"x"},{"page_id":1,"page_access_token":"••••••••"}]})", settings),
-            R"({"pages":[{"page_id":"2","page_access_token":"t2"},{"page_id":"3","page_access_token":"x"},{"page_id":1,"page_access_token":"t1"}]})");
-  EXPECT_EQ(restored(R"({"pages":[{"page_id":"3","page_access_token":"••••••••"}]})", settings), R"(["body","settings","pages",0,"page_access_token"])");
+  EXPECT_EQ(
+      restored(
+          R"({"pages":[{"page_id":"2","page_access_token":"••••••••"},{"page_id":"3","page_access_token":"x"},{"page_id":1,"page_access_token":"••••••••"}]})",
+          settings),
+      R"({"pages":[{"page_id":"2","page_access_token":"t2"},{"page_id":"3","page_access_token":"x"},{"page_id":1,"page_access_token":"t1"}]})");
+  EXPECT_EQ(restored(R"({"pages":[{"page_id":"3","page_access_token":"••••••••"}]})", settings),
+            R"(["body","settings","pages",0,"page_access_token"])");
   EXPECT_EQ(restored(R"({"pages":[{"page_access_token":"••••••••"}]})", settings), R"(["body","settings","pages",0,"page_access_token"])");
 }
 

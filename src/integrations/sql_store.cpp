@@ -81,7 +81,8 @@ Found find_rows(Connection& connection, std::vector<std::string> ids, bool lock,
     }
   };
   if (connection.dialect() == db::Dialect::sqlite) {
-    for (auto& id : ids) add(*connection("SELECT id, name, description, status, settings, version FROM integrations WHERE id = $1", std::move(id)));
+    for (auto& id : ids)
+      add(*connection("SELECT id, name, description, status, settings, version FROM integrations WHERE id = $1", std::move(id)));
   } else if (lock) {
     add(*connection("SELECT id, name, description, status, settings, version FROM integrations WHERE id = ANY ($1) ORDER BY id FOR UPDATE",
                     std::move(ids)));
@@ -118,7 +119,8 @@ bool insert_row(Connection& connection, const Integration& integration, const cr
       "INSERT INTO integrations (id, name, description, status, settings, version, position)"
       " SELECT $1, $2, $3, $4, $5, $6, (SELECT coalesce(max(position), 0) + 1 FROM integrations) WHERE true"
       " ON CONFLICT (id) DO NOTHING",
-      integration.id, integration.name, integration.description, integration.status, settings_text(integration, keyring), integration.version);
+      integration.id, integration.name, integration.description, integration.status, settings_text(integration, keyring),
+      integration.version);
   return rows->affected() == 1;
 }
 
@@ -127,11 +129,12 @@ bool insert_row(Connection& connection, const Integration& integration, const cr
 SqlStore::SqlStore(db::Database& database, std::shared_ptr<const crypto::Keyring> keyring)
     : database_(database),
       keyring_(std::move(keyring)),
-      lists_({.concurrent = 2}, make_run<async::Nothing, Listed>(database, db::Database::Mode::read,
-                                                               [keys = keyring_](Connection& connection, const std::vector<async::Nothing>& calls) {
-                                                                 auto all = std::make_shared<const std::vector<Integration>>(list_rows(connection, *keys));
-                                                                 return std::vector<async::Outcome<Listed>>(calls.size(), all);
-                                                               })),
+      lists_({.concurrent = 2},
+             make_run<async::Nothing, Listed>(database, db::Database::Mode::read,
+                                              [keys = keyring_](Connection& connection, const std::vector<async::Nothing>& calls) {
+                                                auto all = std::make_shared<const std::vector<Integration>>(list_rows(connection, *keys));
+                                                return std::vector<async::Outcome<Listed>>(calls.size(), all);
+                                              })),
       finds_({.concurrent = 2}, make_run<std::string, std::optional<Integration>>(
                                     database, db::Database::Mode::read,
                                     [keys = keyring_](Connection& connection, const std::vector<std::string>& ids) {
@@ -208,7 +211,9 @@ Integration SqlStore::update_one(Connection& connection, const Update& update, c
 
 asio::awaitable<std::vector<Integration>> SqlStore::list() { co_return *(co_await lists_.call({}, make_full())); }
 
-asio::awaitable<std::optional<Integration>> SqlStore::find(std::string_view id) { co_return co_await finds_.call(std::string(id), make_full()); }
+asio::awaitable<std::optional<Integration>> SqlStore::find(std::string_view id) {
+  co_return co_await finds_.call(std::string(id), make_full());
+}
 
 asio::awaitable<Integration> SqlStore::create(Integration integration) {
   integration.version = 1;

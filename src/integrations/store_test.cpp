@@ -68,8 +68,9 @@ Code code_of(const std::function<void()>& call) {
 }
 
 json::object rich_settings() {
-  return parse_json(R"({"z":1,"a":{"list":[1,2.5,-3,1e300,null,true,"\u00e4\ud83d\ude00"],"empty":{},"none":[]},"secret":"s3","big":9007199254740993,)"
-                    R"("dotted.name":1,"$dollar":{"":"empty key"},"nul":"a\u0000b","pages":[{"page_id":"1","page_access_token":"t"}]})")
+  return parse_json(
+             R"({"z":1,"a":{"list":[1,2.5,-3,1e300,null,true,"\u00e4\ud83d\ude00"],"empty":{},"none":[]},"secret":"s3","big":9007199254740993,)"
+             R"("dotted.name":1,"$dollar":{"":"empty key"},"nul":"a\u0000b","pages":[{"page_id":"1","page_access_token":"t"}]})")
       .get_object();
 }
 
@@ -157,11 +158,14 @@ TEST_P(IntegrationsStore, Renames) {
   EXPECT_EQ(renamed.id, "c");
   EXPECT_EQ(renamed.version, 2);
   EXPECT_FALSE(find("a").has_value());
-  EXPECT_EQ(update("c", [](Integration& integration) {
-              EXPECT_EQ(integration.version, 2) << "a change sees the version it changes";
-              integration.id = "d";
-              integration.id = "c";
-            }).version, 3);
+  EXPECT_EQ(update("c",
+                   [](Integration& integration) {
+                     EXPECT_EQ(integration.version, 2) << "a change sees the version it changes";
+                     integration.id = "d";
+                     integration.id = "c";
+                   })
+                .version,
+            3);
   EXPECT_EQ(find("c")->settings.at("secret"), "s");
   create({"a", "again", "", false, {}});
   EXPECT_THAT(ids(), ElementsAre("c", "b", "a"));
@@ -196,7 +200,8 @@ TEST_P(IntegrationsStore, NoUpdateIsLost) {
   for (int i = 0; i < threads; ++i) {
     running.emplace_back([&] {
       for (int round = 0; round < rounds; ++round)
-        update("a", [](Integration& integration) { integration.settings["count"] = integration.settings.at("count").to_number<int>() + 1; });
+        update("a",
+               [](Integration& integration) { integration.settings["count"] = integration.settings.at("count").to_number<int>() + 1; });
     });
   }
   for (auto& thread : running) thread.join();
@@ -240,7 +245,8 @@ TEST_P(IntegrationsStore, AnswersPings) {
   on([](Store& store) { return store.ping(); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Adapters, IntegrationsStore, ::testing::ValuesIn(TestStores::kinds()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Adapters, IntegrationsStore, ::testing::ValuesIn(TestStores::kinds()),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace loquat::integrations

@@ -106,12 +106,14 @@ class TestStores {
     settings.port = 0;
     settings.auth.admin_tokens = {{"admin", "admin-token"}};
     settings.auth.service_token = "service-token";
-    router_.add(http::Method::get, "/health", {.access = http::Access::open},
-                [](http::Request&) -> boost::asio::awaitable<http::Response> { co_return http::Response::json_text(R"({"status":"ok"})"); });
+    router_.add(http::Method::get, "/health", {.access = http::Access::open}, [](http::Request&) -> boost::asio::awaitable<http::Response> {
+      co_return http::Response::json_text(R"({"status":"ok"})");
+    });
     server_ = std::make_unique<http::Server>(settings, router_, std::vector{&loop_.loop});
     server_->start();
     client_ = std::make_unique<http::Client>(http::Client::Settings(), std::vector{&loop_.loop});
-    store_ = std::make_unique<HttpStore>(*client_, "http://127.0.0.1:" + std::to_string(server_->port()) + "/integrations/", "service-token");
+    store_ =
+        std::make_unique<HttpStore>(*client_, "http://127.0.0.1:" + std::to_string(server_->port()) + "/integrations/", "service-token");
   }
 
   loquat::testing::TemporaryDirectory directory_;

@@ -40,8 +40,8 @@ struct Counted {
 
 }  // namespace
 
-Delivery::Delivery(Settings settings, const dialogue::Manager& manager, state::Store& states, Sender& sender, Pages& pages, SettingsOf settings_of,
-                   async::TaskGroup& tasks, Finished finished)
+Delivery::Delivery(Settings settings, const dialogue::Manager& manager, state::Store& states, Sender& sender, Pages& pages,
+                   SettingsOf settings_of, async::TaskGroup& tasks, Finished finished)
     : settings_(std::move(settings)),
       manager_(manager),
       states_(states),
@@ -62,7 +62,8 @@ asio::awaitable<std::optional<state::State>> Delivery::decide(const bus::Item& i
   message.conversation = event.conversation;
   message.message_id = event.message_id;
   message.text = std::string(string_member(event.body, "text"));
-  if (const auto* context = find_member(event.body, "context"); context != nullptr && context->is_object()) message.context = context->get_object();
+  if (const auto* context = find_member(event.body, "context"); context != nullptr && context->is_object())
+    message.context = context->get_object();
   abort_for_test(message.text);
 
   const Counted counted(under_way_);
@@ -191,7 +192,8 @@ asio::awaitable<bus::Delivery> Delivery::deliver_messages(bus::Item& item, const
   }
   co_await wait_for_marks(item.seq);
   const auto parts = make_parts(*messages, item.event.message_id);
-  for (const auto& note : parts.notes) log::warning("messenger", "a reply was shortened to what Messenger takes", {{"page", page}, {"note", note}});
+  for (const auto& note : parts.notes)
+    log::warning("messenger", "a reply was shortened to what Messenger takes", {{"page", page}, {"note", note}});
   co_return co_await send_parts(item, parts, *settings, context);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
 #include <atomic>
+#include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -53,13 +53,15 @@ class Delivery final : public bus::Handler {
   [[nodiscard]] static std::int64_t said_at(const bus::Item& item);
   [[nodiscard]] bool is_expired(const bus::Item& item) const;
   asio::awaitable<void> start_marks(const bus::Item& item);
-  asio::awaitable<void> send_marks(std::shared_ptr<Marks> marks, std::shared_ptr<const PageAccess> access, std::string page, Recipient recipient);
+  asio::awaitable<void> send_marks(std::shared_ptr<Marks> marks, std::shared_ptr<const PageAccess> access, std::string page,
+                                   Recipient recipient);
   asio::awaitable<void> wait_for_marks(std::int64_t seq);
   asio::awaitable<bus::Delivery> deliver_messages(bus::Item& item, const state::State& turn, const bus::DeliveryContext& context);
   asio::awaitable<std::optional<bus::Delivery>> send_part(bus::Item& item, const Part& part, const PageSettings& settings,
                                                           const bus::DeliveryContext& context);
   asio::awaitable<bus::Delivery> after(const Sender::Result& result, const bus::Item& item, const PageSettings& settings);
-  asio::awaitable<bus::Delivery> send_parts(bus::Item& item, const Parts& parts, const PageSettings& settings, const bus::DeliveryContext& context);
+  asio::awaitable<bus::Delivery> send_parts(bus::Item& item, const Parts& parts, const PageSettings& settings,
+                                            const bus::DeliveryContext& context);
   [[nodiscard]] bus::Delivery wait_for_page(const bus::Item& item, std::string reason) const;
 
   const Settings settings_;
@@ -71,7 +73,7 @@ class Delivery final : public bus::Handler {
   async::TaskGroup& tasks_;
   const Finished finished_;
   std::atomic<std::size_t> under_way_{0};
-  std::mutex mutex_;  // guards the members below
+  std::mutex mutex_;                                                                // guards the members below
   std::map<std::string, std::shared_ptr<const PageAccess>, std::less<>> accesses_;  // by base, token and secret
   std::unordered_map<std::int64_t, std::shared_ptr<Marks>> marks_;
   std::unordered_map<std::int64_t, dialogue::Manager::CallMemory> calls_;  // of turns that may have to be decided again

@@ -21,7 +21,8 @@ std::string hash_token(std::string_view token) {
   return crypto::to_hex(std::string_view(reinterpret_cast<const char*>(digest.data()), 8));
 }
 
-Pages::Pages(db::Database& database, RateLimiter& limiter, Release release) : database_(database), limiter_(limiter), release_(std::move(release)) {}
+Pages::Pages(db::Database& database, RateLimiter& limiter, Release release)
+    : database_(database), limiter_(limiter), release_(std::move(release)) {}
 
 bool Pages::is_stopped(std::string_view page) const {
   const std::lock_guard lock(mutex_);
@@ -35,7 +36,8 @@ std::int64_t Pages::stopped_until(std::string_view page) const {
 }
 
 void Pages::show(const std::string& page, bool stopped) {
-  metrics::gauge("messenger_page_stopped", "1 while a page cannot send", {{"page", metrics::bounded_label("page", page)}}).set(stopped ? 1 : 0);
+  metrics::gauge("messenger_page_stopped", "1 while a page cannot send", {{"page", metrics::bounded_label("page", page)}})
+      .set(stopped ? 1 : 0);
 }
 
 asio::awaitable<void> Pages::stop(std::string page, std::string reason, std::string token) {
@@ -47,7 +49,8 @@ asio::awaitable<void> Pages::stop(std::string page, std::string reason, std::str
   show(page, true);
   log::error("messenger", "a page can no longer send; its replies are kept until that is mended", {{"page", page}, {"reason", reason}});
   co_await database_.write([page, stopped](db::Connection& c) {
-    c("INSERT INTO page(id, state, until, reason, token_hash) VALUES($1, 'stopped', $2, $3, $4) ON CONFLICT(id) DO UPDATE SET state = excluded.state, "
+    c("INSERT INTO page(id, state, until, reason, token_hash) VALUES($1, 'stopped', $2, $3, $4) ON CONFLICT(id) DO UPDATE SET state = "
+      "excluded.state, "
       "until = excluded.until, reason = excluded.reason, token_hash = excluded.token_hash",
       page, stopped.until_ms, stopped.reason, stopped.token_hash);
   });
@@ -102,7 +105,8 @@ asio::awaitable<void> Pages::run(const async::TaskGroup& tasks, const SettingsSo
     } catch (const Error& error) {
       log::debug("messenger", "the pages' state could not be read", {{"error", error.what()}});
     }
-    for (auto left = interval; left.count() > 0 && !tasks.stopping(); left -= milliseconds(100)) co_await async::sleep_for(milliseconds(100));
+    for (auto left = interval; left.count() > 0 && !tasks.stopping(); left -= milliseconds(100))
+      co_await async::sleep_for(milliseconds(100));
   }
 }
 

@@ -49,7 +49,8 @@ void ensure_indexes(MongoCollection& collection, const Indexed& indexed) {
 }
 
 /// Of the old store's documents of a thread the newest, numbered by its place.
-std::optional<State> find_newest_old(MongoCollection& collection, const std::string& thread_id, const std::optional<ConversationId>& conversation) {
+std::optional<State> find_newest_old(MongoCollection& collection, const std::string& thread_id,
+                                     const std::optional<ConversationId>& conversation) {
   const auto document = collection.find_one(old_of(thread_id), Bson().add("_id", -1));
   if (!document) return std::nullopt;
   return from_document(*document, collection.count(old_of(thread_id)), conversation);
@@ -157,7 +158,8 @@ std::vector<State> rows_below(MongoCollection& collection, const ConversationId&
   return rows;
 }
 
-HistoryPage read_history(MongoCollection& collection, const ThreadQuery& query, std::size_t limit, const std::optional<HistoryCursor>& cursor) {
+HistoryPage read_history(MongoCollection& collection, const ThreadQuery& query, std::size_t limit,
+                         const std::optional<HistoryCursor>& cursor) {
   HistoryPage page;
   auto conversation = cursor ? cursor->conversation : ConversationId();
   if (conversation.thread_id.empty()) {
@@ -192,7 +194,8 @@ ThreadSummary read_summary(const Bson& group) {
   return summary;
 }
 
-ThreadsPage read_threads(MongoCollection& collection, std::size_t page, std::size_t limit, std::optional<Time> start, std::optional<Time> end) {
+ThreadsPage read_threads(MongoCollection& collection, std::size_t page, std::size_t limit, std::optional<Time> start,
+                         std::optional<Time> end) {
   Bson filter;
   filter.add("erased", not_erased());
   if (start || end) filter.add("date", date_range(start, end));
@@ -224,7 +227,8 @@ class Searcher {
 
   /// False when the page is full.
   bool add(State state) {
-    if (!same_.empty() && std::chrono::floor<std::chrono::milliseconds>(same_.front().date) != std::chrono::floor<std::chrono::milliseconds>(state.date) &&
+    if (!same_.empty() &&
+        std::chrono::floor<std::chrono::milliseconds>(same_.front().date) != std::chrono::floor<std::chrono::milliseconds>(state.date) &&
         !take_same()) {
       return false;
     }

@@ -21,7 +21,8 @@ void insert_old(db::MongoPool& pool, std::string_view thread, std::string_view t
   pool.run_blocking([&](MongoSession& session) {
     Bson document;
     document.add_object_id("_id").add("thread_id", thread);
-    document.add("user_message", json::object{{"thread_id", thread}, {"text", text}, {"channel", "facebook"}, {"context", {{"page_id", 77}}}});
+    document.add("user_message",
+                 json::object{{"thread_id", thread}, {"text", text}, {"channel", "facebook"}, {"context", {{"page_id", 77}}}});
     document.add("bot_message", json::array{json::object{{"text", "answer"}}});
     document.add_null("nlu").add_null("parameters").add("complete", true).add("current_node", "n").add("date", date);
     MongoCollection(session, "state").insert(document);

@@ -59,7 +59,8 @@ std::unique_ptr<MongoServer> MongoServer::start(Options options) {
 }
 
 void MongoServer::launch() {
-  std::vector<std::string> words = {"java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off"};
+  std::vector<std::string> words = {"java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                                    "-Dorg.slf4j.simpleLogger.defaultLogLevel=off"};
   if (options_.oplog) words.emplace_back("-Doplog=true");
   if (!options_.file.empty()) words.push_back("-Dfile=" + options_.file);
   if (!options_.user.empty()) {

@@ -14,9 +14,9 @@ namespace loquat::testing {
 class MongoServer {
  public:
   struct Options {
-    bool oplog = false;    ///< change streams
-    std::string file = {}; ///< kept here; empty: in memory
-    std::string user = {}; ///< empty: no authentication
+    bool oplog = false;     ///< change streams
+    std::string file = {};  ///< kept here; empty: in memory
+    std::string user = {};  ///< empty: no authentication
     std::string password = {};
   };
   /// Null when there is no Java or Maven on this machine.

@@ -113,7 +113,8 @@ int close_file(sqlite3_file* file) {
 }
 
 int write_file(sqlite3_file* file, const void* bytes, int count, sqlite3_int64 offset) {
-  if (const auto* name = name_of(file)) disk.write(*name, {offset, std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(count))});
+  if (const auto* name = name_of(file))
+    disk.write(*name, {offset, std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(count))});
   return forward<&sqlite3_io_methods::xWrite>(file, bytes, count, offset);
 }
 
@@ -143,7 +144,9 @@ const sqlite3_io_methods methods = [] {
   m.xFileControl = [](sqlite3_file* f, int what, void* with) { return forward<&Base::xFileControl>(f, what, with); };
   m.xSectorSize = [](sqlite3_file* f) { return forward<&Base::xSectorSize>(f); };
   m.xDeviceCharacteristics = [](sqlite3_file* f) { return forward<&Base::xDeviceCharacteristics>(f); };
-  m.xShmMap = [](sqlite3_file* f, int page, int size, int extend, void volatile** to) { return forward<&Base::xShmMap>(f, page, size, extend, to); };
+  m.xShmMap = [](sqlite3_file* f, int page, int size, int extend, void volatile** to) {
+    return forward<&Base::xShmMap>(f, page, size, extend, to);
+  };
   m.xShmLock = [](sqlite3_file* f, int offset, int n, int flags) { return forward<&Base::xShmLock>(f, offset, n, flags); };
   m.xShmBarrier = [](sqlite3_file* f) { base_of(f)->pMethods->xShmBarrier(base_of(f)); };
   m.xShmUnmap = [](sqlite3_file* f, int remove) { return forward<&Base::xShmUnmap>(f, remove); };
@@ -317,8 +320,10 @@ TEST(PowerCut, WhatWasAcknowledgedOrSentIsThereAfterwards) {
         const auto sent = recorder.sent();
         const auto found = read_image(disk.cut(random, cut % 2 == 1));
         for (const auto& id : acknowledged)
-          ASSERT_TRUE(found.pending.contains(id.to_string()) || found.decided.contains(id.to_string())) << "cut " << cut << " lost an acknowledged message";
-        for (const auto& id : sent) ASSERT_TRUE(found.decided.contains(id.to_string())) << "cut " << cut << " lost a turn whose reply was sent";
+          ASSERT_TRUE(found.pending.contains(id.to_string()) || found.decided.contains(id.to_string()))
+              << "cut " << cut << " lost an acknowledged message";
+        for (const auto& id : sent)
+          ASSERT_TRUE(found.decided.contains(id.to_string())) << "cut " << cut << " lost a turn whose reply was sent";
         acknowledged_in_all = acknowledged.size();
       }
     }
