@@ -24,11 +24,11 @@ Value Runtime::eval(const Expr& expr) {
     case Op::list:
     case Op::tuple: return eval_items(expr);
     case Op::dict: return eval_dict(expr);
-    case Op::not_: return Value::of(!truthy(*this, eval(*expr.a)));
+    case Op::logical_not: return Value::of(!truthy(*this, eval(*expr.a)));
     case Op::negate: return negate(*this, eval(*expr.a));
     case Op::plus: return affirm(*this, eval(*expr.a));
-    case Op::and_:
-    case Op::or_:
+    case Op::logical_and:
+    case Op::logical_or:
     case Op::conditional: return eval_logic(expr);
     case Op::concat: return eval_concat(expr);
     case Op::compare: return eval_compare(expr);
@@ -71,7 +71,7 @@ Value Runtime::eval_logic(const Expr& expr) {
     return expr.c != nullptr ? eval(*expr.c) : undefined("inline if", true);
   }
   const Value left = eval(*expr.a);
-  return truthy(*this, left) == (expr.kind == Op::or_) ? left : eval(*expr.b);
+  return truthy(*this, left) == (expr.kind == Op::logical_or) ? left : eval(*expr.b);
 }
 
 Value Runtime::eval_concat(const Expr& expr) {

@@ -64,10 +64,11 @@ class Memory {
   template <class T>
   [[nodiscard]] T* make_array(std::size_t count) {
     static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 8);
-    if (count > limit_ / sizeof(T)) {
+    constexpr std::size_t item_size = sizeof(T);  // NOLINT(bugprone-sizeof-expression): pointers are meant
+    if (count > limit_ / item_size) {
       fail_limit();
     }
-    T* items = reinterpret_cast<T*>(allocate(count * sizeof(T)));
+    T* items = reinterpret_cast<T*>(allocate(count * item_size));
     for (std::size_t i = 0; i < count; ++i) {
       new (items + i) T{};
     }

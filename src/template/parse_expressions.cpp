@@ -61,7 +61,7 @@ Expr* Parser::parse_or() {
   Expr* left = parse_and();
   while (is_name("or")) {
     const int line = take().line;
-    left = make_binary(Op::or_, line, left, parse_and());
+    left = make_binary(Op::logical_or, line, left, parse_and());
   }
   return left;
 }
@@ -70,7 +70,7 @@ Expr* Parser::parse_and() {
   Expr* left = parse_not();
   while (is_name("and")) {
     const int line = take().line;
-    left = make_binary(Op::and_, line, left, parse_not());
+    left = make_binary(Op::logical_and, line, left, parse_not());
   }
   return left;
 }
@@ -79,7 +79,7 @@ Expr* Parser::parse_not() {
   if (is_name("not")) {
     const Deeper guard(*this);
     const int line = take().line;
-    return make_unary(Op::not_, line, parse_not());
+    return make_unary(Op::logical_not, line, parse_not());
   }
   return parse_compare();
 }

@@ -207,7 +207,7 @@ Expr* Parser::parse_test(Expr* node) {
     test->args = ast_.memory.make<CallArgs>(CallArgs{.positional = keep(std::vector<Expr*>{argument})});
   }
   test->native = find_test(name);
-  return negated ? make_unary(Op::not_, line, test) : test;
+  return negated ? make_unary(Op::logical_not, line, test) : test;
 }
 
 }  // namespace loquat::tmpl

@@ -1,3 +1,4 @@
+#include <charconv>
 #include <cmath>
 
 #include "template/format_spec.h"
@@ -292,6 +293,14 @@ class PercentFormatter {
       fail("must be real number, not " + std::string(type_name(value)));
     }
     const double number = to_double(value);
+    if (c.type == 'f' && c.width == 0 && c.precision <= 60 && !c.alternate && std::isfinite(number)) {
+      char text[400];  // NOLINT(cppcoreguidelines-pro-type-member-init): written by to_chars
+      const int digits = c.precision < 0 ? 6 : static_cast<int>(c.precision);
+      const char* end = std::to_chars(text, text + sizeof text, std::fabs(number), std::chars_format::fixed, digits).ptr;
+      out_.append(sign_of(std::signbit(number), c.sign));
+      out_.append({text, static_cast<std::size_t>(end - text)});
+      return;
+    }
     write_digits(c, std::signbit(number) && !std::isnan(number), "", format_double(number, c.type, c.precision, c.alternate, false));
   }
 

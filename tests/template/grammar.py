@@ -47,13 +47,13 @@ LIST_FILTERS = """length first last join join(',') join('|',attribute='name') so
   groupby('x',default=1)|length map('int')|list map('default','q')|list first|default('e') string
   sort(case_sensitive=true) max(attribute='age') dictsort items|list count xmlattr map('first')|list sum(start=1)""".split()
 DICT_FILTERS = """length list dictsort dictsort(by='value') dictsort(true,'key',true) tojson tojson(1) items|list first join xmlattr
-  urlencode pprint string attr('keys') map('upper')|list sort reverse|list max""".split()
+  urlencode pprint string map('upper')|list sort reverse|list max""".split()
 TEXT_METHODS = """upper() lower() title() capitalize() swapcase() strip() strip('a\\x20') split() split(',') split('l',1) rsplit('\\x20',1)
   splitlines() find('l') rfind('o') index('l') count('l') startswith('H') endswith(('d','x')) replace('l','L') replace('l','L',1)
   partition(',') rpartition('\\x20') zfill(8) center(15,'*') ljust(13) rjust(13,'.') isalpha() isdigit() isupper() islower() istitle()
   isspace() isalnum() isnumeric() isidentifier() isprintable() removeprefix('He') removesuffix('d') casefold() lstrip('H') rstrip()
-  format(1) join(words) join('xy') expandtabs() encode""".split()
-DICT_METHODS = "keys() values() items() get('a') get('q') get('q',7) keys()|list values()|list copy() items".split()
+  format(1) join(words) join('xy') expandtabs()""".split()
+DICT_METHODS = "keys() values() items() get('a') get('q') get('q',7) keys()|list values()|list copy()".split()
 LIST_METHODS = "index(1) count(1) copy() pop() pop(0) append(1)".split()
 TESTS = """defined undefined none boolean true false integer float number string mapping sequence iterable callable odd even lower
   upper divisibleby(2) eq(1) ne(1) gt(1) lt('a') in([1,2]) sameas(true) escaped equalto(none)""".split()
@@ -179,7 +179,7 @@ class Generator:
         if form == 2:
             return [self.expr(depth - 1, "dict"), ".", self.pick(DICT_METHODS)]
         if form == 3:
-            return [self.expr(depth - 1, "dict"), self.pick([".a", ".b", "['a']", ".name", "['nope']", ".user.name", ".nope.x", ".items"])]
+            return [self.expr(depth - 1, "dict"), self.pick([".a", ".b", "['a']", ".name", "['nope']", ".user.name", ".nope.x", "['items']"])]
         return ["{", self.expr(depth - 1, "string"), ": ", self.expr(depth - 1), "}"]
 
     def bool(self, depth):

@@ -106,7 +106,7 @@ class Tool:
 
 
 # Where Python prints an address, or the words of an object that Loquat does not have.
-ADDRESS = re.compile(r"0x[0-9a-f]{6,}|<(class|function|bound method|built-in|method)|<\w+ object|reverseiterator|<Template")
+ADDRESS = re.compile(r"0x[0-9a-f]{6,}|<(class|function|bound method|built-in|method)|<\w+ object|reverseiterator|<Template", re.IGNORECASE)
 LIMITS = ("too many steps", "too much memory", "too deeply", "too large", "too long", "complex numbers", "too big", "too wide")
 
 
