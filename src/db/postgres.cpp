@@ -49,7 +49,11 @@ struct Shared {
   PostgresConnection::Settings settings;
   Breaker breaker;
   std::atomic<bool> durability_checked = false;
+  /// A statement met our deadline: until one succeeds, open connections are tried before they get a job, so that not every
+  /// one of them costs somebody the whole deadline.
+  std::atomic<bool> maybe_hanging = false;
 };
+constexpr std::chrono::milliseconds probe_limit{750};
 
 void warn_if_not_durable(PostgresConnection& connection) {
   for (const auto* name : {"fsync", "synchronous_commit", "full_page_writes"}) {
@@ -78,11 +82,28 @@ class Worker final : public async::Pool::Worker {
 
   PostgresConnection& connection() {
     if (connection_ && (connection_->broken() || connection_->is_stale())) connection_.reset();
+    if (connection_ && shared_->maybe_hanging) probe();
     if (!connection_) connection_ = connect(*shared_);
     return *connection_;
   }
+  /// After each job.
+  void note_outcome(bool succeeded) {
+    if (succeeded && shared_->maybe_hanging.load(std::memory_order_relaxed)) shared_->maybe_hanging = false;
+    if (!succeeded && connection_ && connection_->timed_out()) shared_->maybe_hanging = true;
+  }
 
  private:
+  void probe() {
+    try {
+      connection_->probe(probe_limit);
+      shared_->maybe_hanging = false;
+    } catch (const PostgresFailure& failure) {
+      connection_.reset();
+      shared_->breaker.failed(failure);
+      throw;
+    }
+  }
+
   std::shared_ptr<Shared> shared_;
   std::unique_ptr<PostgresConnection> connection_;
 };
@@ -109,9 +130,14 @@ void run_job(Worker& worker, Database::Mode mode, Database::Job& job) {
   for (int attempt = 1;; ++attempt) {
     auto& connection = worker.connection();
     try {
-      return run_once(connection, mode, job);
+      run_once(connection, mode, job);
+      return worker.note_outcome(true);
     } catch (const PostgresFailure& failure) {
+      worker.note_outcome(false);
       if (!may_repeat(failure, connection, mode, attempt)) throw;
+    } catch (...) {
+      worker.note_outcome(false);
+      throw;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(attempt * 2));
   }

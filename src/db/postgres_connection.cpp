@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "core/text.h"
 #include "db/errors.h"
@@ -26,6 +27,7 @@ PostgresConnection::PostgresConnection(Settings settings) : settings_(std::move(
 
 void PostgresConnection::fail_lost(PostgresFailure::Kind kind, const std::string& detail) {
   broken_ = true;
+  timed_out_ = timed_out_ || kind == PostgresFailure::Kind::timed_out;
   const bool outcome_unknown = may_write_ && !in_transaction_ && sent_ > 0;
   if (outcome_unknown) {
     throw OutcomeUnknown(Code::unavailable, "the database is not available, try again later", "outcome unknown: " + detail);
@@ -93,6 +95,13 @@ bool PostgresConnection::is_stale() noexcept {
     if (broken_ || PQstatus(connection_.get()) != CONNECTION_OK) return true;
   }
   return false;
+}
+
+void PostgresConnection::probe(std::chrono::milliseconds limit) {
+  start_job(false, false);
+  const auto usual = std::exchange(settings_.statement_timeout, limit);
+  query("SELECT 1", {});
+  settings_.statement_timeout = usual;
 }
 
 std::string PostgresConnection::setting(std::string_view name) {

@@ -63,6 +63,10 @@ class PostgresConnection final : public Connection {
   [[nodiscard]] bool sent_nothing() const noexcept { return sent_ == 0; }
   /// Unusable from now on.
   [[nodiscard]] bool broken() const noexcept { return broken_; }
+  /// A deadline of ours passed on it: the server may be hanging.
+  [[nodiscard]] bool timed_out() const noexcept { return timed_out_; }
+  /// Throws PostgresFailure when the server does not answer within `limit`.
+  void probe(std::chrono::milliseconds limit);
   /// Whether the server has closed an idle connection, as after its restart. Does not wait.
   [[nodiscard]] bool is_stale() noexcept;
   /// The server's setting, as its text.
@@ -119,6 +123,7 @@ class PostgresConnection final : public Connection {
   bool in_transaction_ = false;
   bool may_write_ = false;
   bool broken_ = false;
+  bool timed_out_ = false;
 };
 
 }  // namespace loquat::db

@@ -214,6 +214,31 @@ TEST_F(PostgresFaults, AServerThatHangsIsUnavailableInTime) {
   await(database->ping());
 }
 
+// Many open connections to a server that hangs: only the first request pays the whole deadline.
+TEST_F(PostgresFaults, AHangingServerIsFoundOutOnce) {
+  const auto database = open_url(server_->url(), std::chrono::seconds(3), 4);
+  std::atomic<int> inside = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      await(database->read([&](Connection& c) {
+        c("SELECT 1");
+        ++inside;
+        while (inside < 4) std::this_thread::yield();
+      }));
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  server_->freeze();
+  EXPECT_EQ(error_of(*database, "SELECT 1"), Code::unavailable);
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(error_of(*database, "SELECT 1"), Code::unavailable);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(7)) << "three whole deadlines are nine seconds";
+  server_->thaw();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'100));
+  await(database->ping());
+}
+
 TEST_F(PostgresFaults, NobodyListens) {
   const auto url = server_->url();
   server_->stop();
