@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from support.mongo import MongoServer  # noqa: E402
 from support.processes import BINARY, IN_CI, Graph, Loquat, Postgres, temporary_folder  # noqa: E402
 
 
@@ -27,6 +28,17 @@ def postgres():
     yield server
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mongo():
+    if not MongoServer.available():
+        if IN_CI:
+            pytest.fail("no Java and Maven for the MongoDB server")
+        pytest.skip("no Java and Maven on this machine: MongoDB is not tested")
+    server = MongoServer()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -68,5 +80,5 @@ def start(folder):
 
     yield launch
     for process in running:
-        if process.process.poll() is None:
+        if process.process is not None and process.process.poll() is None:
             process.kill()

@@ -24,6 +24,7 @@ def service(request):
     url = server.database() if server else f"sqlite:///{folder}/loquat.db"
     process = Loquat(folder, database=url, env={"REST_RATE_PER_ADDRESS": "1000000", "CORS_ORIGINS": "https://admin.example"})
     process.rows = (lambda text: server.sql(text, url)) if server else (lambda text: sqlite_sql(folder / "loquat.db", text)[0][0])
+    assert eventually(lambda: process.get("/admin/bots/default/config").status == 200, 5)
     process.names = (f"name{n}" for n in range(100_000))
     yield process
     process.stop()
