@@ -147,7 +147,7 @@ CallArguments::CallArguments(Runtime& rt, const CallArgs& args, const Value* cal
   if (args.more_keywords != nullptr) {
     add_keywords(rt, rt.eval(*args.more_keywords));
   }
-  if (many_positional_.size() != 0) {
+  if (!many_positional_.empty()) {
     args_.positional = {many_positional_.begin(), many_positional_.size()};
   }
   args_.keywords = many ? std::span<const Keyword>{many_keywords_.begin(), many_keywords_.size()}

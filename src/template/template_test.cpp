@@ -124,6 +124,7 @@ TEST(Template, CopiesShareTheTreeAndThreadsRender) {
   const Template original = Template::compile("{% for i in range(50) %}{{ name|upper }}{{ i }}{{ {'k': i}.k }}{% endfor %}");
   std::vector<std::jthread> threads;
   std::vector<std::string> results(4);
+  threads.reserve(results.size());
   for (std::size_t t = 0; t < results.size(); ++t) {
     threads.emplace_back([&results, t, copy = original] {
       for (int i = 0; i < 20; ++i) {
