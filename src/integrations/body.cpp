@@ -3,6 +3,7 @@
 #include <array>
 #include <boost/describe.hpp>
 
+#include "core/error.h"
 #include "core/text.h"
 #include "integrations/secrets.h"
 
@@ -25,6 +26,20 @@ void check_text(const std::string& text, std::string_view name, schema::Issues& 
   // PostgreSQL cannot hold it; the same rule everywhere.
   if (text.contains('\0'))
     issues.add(schema::value_error({"body", json::string(name)}, "the character U+0000 is not allowed", json::string(text)));
+}
+
+schema::Issue too_deep() {
+  return schema::value_error({"body", "settings"}, "settings must not be nested deeper than " + std::to_string(max_settings_depth) + " levels", nullptr);
+}
+
+/// The parser has a limit of its own, far above ours; the answer is the same.
+json::value parse(std::string_view text, std::string_view content_type) {
+  try {
+    return schema::parse_body(text, content_type);
+  } catch (const Error& error) {
+    if (error.log_detail() != "nested too deeply") throw;
+  }
+  schema::fail(too_deep());
 }
 
 void check(const Body& body, const schema::Present& present, schema::Issues& issues) {
@@ -51,7 +66,7 @@ template <class T>
 Change read_change(std::string_view text, std::string_view content_type, bool merge) {
   schema::Issues issues;
   schema::Present present;
-  T body = schema::read_present<T>(schema::parse_body(text, content_type), json::array{"body"}, issues, present);
+  T body = schema::read_present<T>(parse(text, content_type), json::array{"body"}, issues, present);
   check(body, present, issues);
   issues.throw_if_any();
   return {std::move(body), std::move(present), merge};
@@ -95,7 +110,7 @@ void Change::apply(Integration& integration) const {
 Integration read_new(std::string_view text, std::string_view content_type) {
   schema::Issues issues;
   schema::Present present;
-  auto body = schema::read_present<WholeBody>(schema::parse_body(text, content_type), json::array{"body"}, issues, present);
+  auto body = schema::read_present<WholeBody>(parse(text, content_type), json::array{"body"}, issues, present);
   check(body, present, issues);
   Integration out{std::move(body.id), std::move(body.name), std::move(body.description), body.status,
                   std::move(body.settings).value_or(json::object())};

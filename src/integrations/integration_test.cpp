@@ -91,7 +91,9 @@ TEST(Body, SettingsMayBeNestedUpToALimit) {
     return text + '}';
   };
   EXPECT_EQ(depth_of(json::value(read_new(nested(max_settings_depth), json_type).settings)), max_settings_depth);
-  EXPECT_EQ(issues_of(nested(max_settings_depth + 1)).get_array().size(), 1U);
+  for (const std::size_t levels : {max_settings_depth + 1, std::size_t{127}, std::size_t{5'000}}) {
+    EXPECT_EQ(issues_of(nested(levels)).get_array().size(), 1U) << levels;
+  }
 }
 
 Integration stored() {

@@ -1,0 +1,90 @@
+"""What concerns MongoDB as a whole: outages, the import, changes that reach other processes; and many processes at one start."""
+import subprocess
+import time
+
+import pytest
+from support.mongo import MongoServer
+from support.processes import BINARY, eventually
+
+ADMIN = {"Authorization": "Bearer admin-token"}
+SERVICE = {"Authorization": "Bearer service-token"}
+TOKENS = {"ADMIN_TOKEN": "admin-token", "SERVICE_TOKEN": "service-token"}
+
+
+def call(service, method, path, body=None):
+    return service.call(method, path, body, ADMIN)
+
+
+def run(command, env, status=0):
+    done = subprocess.run([BINARY, *command], env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == status, done
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mongodb"])
+def test_defaults_of_many_processes_at_once(start, kind, request):
+    url = request.getfixturevalue("postgres").database() if kind == "postgres" else request.getfixturevalue("mongo").uri()
+    services = [start("integrations", env=TOKENS | {"INTEGRATIONS_URL": url}, ready=False) for _ in range(3)]
+    for service in services:
+        assert eventually(service.is_ready)
+        assert [one["id"] for one in call(service, "GET", "/integrations").json()] == ["facebook", "chat_widget"]
+
+
+def test_a_database_that_hangs_is_503_and_heals(start, mongo):
+    server = MongoServer()
+    if server.process is None:
+        pytest.skip("this MongoDB server is not ours to stop")
+    try:
+        service = start("integrations", "state", env=TOKENS | {"MONGODB_URI": server.uri() + "?socketTimeoutMS=1000", "STATE_URL": server.uri()})
+        assert call(service, "POST", "/states", {"thread_id": "t"}).status == 201
+        server.freeze()
+        time.sleep(1.1)  # an answer about readiness is shared for a second
+        began = time.monotonic()
+        assert service.get("/readiness").status == 503 and time.monotonic() - began < 4
+        answer = call(service, "GET", "/integrations")
+        assert answer.status == 503 and b"mongo" not in answer.body.lower()
+        assert service.get("/health").json() == {"status": "ok"}
+        server.thaw()
+        assert eventually(lambda: call(service, "GET", "/integrations").status == 200)
+        assert eventually(lambda: service.get("/readiness").status == 200)
+        assert call(service, "GET", "/states/t").status == 200
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("kind", ["http", "postgres", "mongodb"])
+def test_a_change_reaches_the_messenger_within_two_seconds(start, folder, kind, request):
+    if kind == "http":
+        url = f"sqlite:///{folder}/i.db"
+    else:
+        url = request.getfixturevalue("postgres").database() if kind == "postgres" else request.getfixturevalue("mongo").uri()
+    service = start("integrations", env=TOKENS | {"INTEGRATIONS_URL": url}, data_dir=folder / "integrations")
+    where = service.url if kind == "http" else url
+    messenger = start("messenger", env={"DATABASE_URL": f"sqlite:///{folder}/m.db", "SERVICE_TOKEN": "service-token", "INTEGRATIONS_URL": where}, data_dir=folder / "messenger")
+    verify = "/webhook?hub.mode=subscribe&hub.challenge=42&hub.verify_token="
+    assert eventually(lambda: messenger.get(verify + "x").status == 404)
+    for token in ("first", "second"):
+        assert call(service, "PATCH", "/integrations/facebook", {"status": True, "settings": {"verify": token, "secret": "s"}}).status == 200
+        changed = time.monotonic()
+        assert eventually(lambda: messenger.get(verify + token).status == 200, 5)
+        assert time.monotonic() - changed < 2.5
+
+
+def test_an_import_moves_everything_once(start, folder, mongo):
+    uri = mongo.uri()
+    old = start("integrations", "state", env=TOKENS | {"MONGODB_URI": uri, "STATE_URL": uri}, data_dir=folder / "old")
+    call(old, "PATCH", "/integrations/facebook", {"settings": {"secret": "moved"}})
+    for n in range(25):
+        assert call(old, "POST", "/states", {"thread_id": f"t{n % 4}", "user_message": {"text": f"n{n}", "channel": "rest"}}).status == 201
+    env = old.env | {"MONGODB_URI": "", "STATE_URL": "", "DATABASE_URL": f"sqlite:///{folder}/new.db"}
+    out = run(["import-mongodb", "--from", uri], env)
+    assert "integrations: 2 imported" in out and "states: 25 imported" in out
+    out = run(["import-mongodb", "--from", uri, "--only", "states,integrations"], env)
+    assert "integrations: 0 imported, 2 were there already" in out and "states: 0 imported, 25 were there already" in out
+    service = start("integrations", "state", env=TOKENS | {"DATABASE_URL": env["DATABASE_URL"]}, data_dir=folder / "new")
+    assert service.get("/integrations/facebook", SERVICE).json()["settings"] == {"secret": "moved"}
+    state = call(service, "GET", "/states/t0").json()
+    assert (state["version"], state["user_message"]["text"]) == (7, "n24")
+    page = call(service, "GET", "/states/t0/history?limit=10").json()
+    assert [one["user_message"]["text"] for one in page["items"]] == ["n24", "n20", "n16", "n12", "n8", "n4", "n0"]
+    run(["import-mongodb", "--from", uri, "--only", "stats"], env, status=2)
