@@ -13,8 +13,8 @@ namespace asio = boost::asio;
 class ConversationLocks {
  public:
   struct Settings {
-    std::size_t most_waiting_each = 16;  ///< of one conversation
-    std::size_t most_waiting = 10'000;   ///< of all
+    std::size_t most_waiting_each = 100;  ///< of one conversation
+    std::size_t most_waiting = 10'000;    ///< of all
     std::chrono::milliseconds wait_limit{40'000};
   };
 
