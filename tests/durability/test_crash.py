@@ -62,7 +62,7 @@ class Meta(threading.Thread):
     def body_of(self, batch):
         pages = collections.defaultdict(list)
         for conversation, k in batch:
-            pages[page_of(conversation)].append(text_item(conversation, f"/n_{k}", f"m_{conversation}_{k}", page_of(conversation), self.begin + k))
+            pages[page_of(conversation)].append(text_item(conversation, f"/n_{k}", f"m_{conversation}_{k}", page_of(conversation)))
         return json.dumps({"object": "page", "entry": [{"id": page, "time": self.begin, "messaging": items} for page, items in pages.items()]}).encode()
 
     def deliver(self, body):

@@ -93,7 +93,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                  "token": query.get("access_token"), "proof": query.get("appsecret_proof"), "type": body.get("messaging_type")}
         if not url.path.endswith("/messages"):
             entry["kind"] = "other"
-            entry["body"] = body
+            entry["body"], entry["query"] = body, query
             self.state.write(entry)
             return self.answer(200, {"success": True, "result": "success"})
         what = "ok" if entry["kind"] == "action" else self.state.next_answer(recipient)
@@ -103,7 +103,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, {"recipient_id": recipient, "message_id": f"m_{number}"})
         if what.get("slow"):
             time.sleep(what["slow"])
-            if not what.get("status"):
+            if not {"status", "reset", "lose"} & set(what):
                 return self.answer(200, {"recipient_id": recipient, "message_id": f"m_{number}"})
         if what.get("reset"):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

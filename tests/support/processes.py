@@ -80,6 +80,7 @@ def webhook(items, page="1", time_ms=None):
 
 
 def text_item(sender, text, mid, page="1", timestamp=None):
+    """What a person writes to a page. A person whose id is the page's is its echo."""
     return {"sender": {"id": sender}, "recipient": {"id": page}, "timestamp": timestamp or int(time.time() * 1000), "message": {"mid": mid, "text": text}}
 
 
@@ -281,7 +282,11 @@ class Postgres:
             os.kill(self.pids(), how)
         except (FileNotFoundError, ProcessLookupError):
             pass
-        self.process.wait(30)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.kill(self.pids(), signal.SIGQUIT)
+            self.process.wait(30)
 
     def database(self):
         self.count += 1
