@@ -14,6 +14,7 @@
 #include "app/targets.h"
 #include "bot/sql_store.h"
 #include "bus/sql_bus.h"
+#include "core/error.h"
 #include "core/log.h"
 #include "core/metrics.h"
 #include "dialogue/bot_follower.h"
@@ -40,6 +41,12 @@ http::ServerSettings server_settings(const Config& config) {
   settings.auth.open = config.admin_tokens.empty();
   settings.max_connections = config.max_connections;
   return settings;
+}
+
+/// A database that answers is of no use before its tables are there.
+asio::awaitable<void> ping_prepared(db::Database& database, const std::atomic<bool>& prepared) {
+  if (!prepared) throw Error(Code::unavailable, "the database is not prepared yet");
+  co_await database.ping();
 }
 
 asio::awaitable<void> run_and_tell(asio::awaitable<void> task, std::shared_ptr<std::promise<void>> done) {
@@ -122,7 +129,7 @@ void App::build_parts() {
   }
   if (!databases_.empty()) {
     auto& first = databases_.count(config_.database_url) != 0 ? databases_.at(config_.database_url) : databases_.begin()->second;
-    add_check("database", [&database = *first.database] { return database.ping(); });
+    add_check("database", [this, &database = *first.database] { return ping_prepared(database, prepared_); });
   }
 }
 
@@ -166,12 +173,12 @@ bool App::prepare() {
     log::debug("app", "not prepared yet", {{"error", error.what()}, {"detail", error.log_detail()}});
     return false;
   }
-  prepared_ = true;
   for (auto& step : first_steps_) {
     const auto done = std::make_shared<std::promise<void>>();
     spawn("first step", run_and_tell(step(), done));
     done->get_future().wait_for(std::chrono::seconds(1));
   }
+  prepared_ = true;
   for (auto& step : prepared_steps_) spawn("prepared step", step());
   return true;
 }

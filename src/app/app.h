@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <functional>
@@ -142,7 +143,7 @@ class App {
   std::vector<std::shared_ptr<void>> kept_;
   std::unique_ptr<http::Server> server_;
   std::jthread preparer_;  // databases that were away at the start
-  bool prepared_ = false;
+  std::atomic<bool> prepared_ = false;
   int lock_file_ = -1;
 };
 

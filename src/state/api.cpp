@@ -113,7 +113,8 @@ asio::awaitable<Response> append(Store& store, Request& request) {
   }
   schema::Issues issues;
   const schema::QueryReader query(request.query, issues);
-  auto expected = query.find_integer("expected_version", {.at_least = 0});
+  // Another process passes on that no version fits its client's If-Match as -1.
+  auto expected = wants_full(request) ? query.find_integer("expected_version") : query.find_integer("expected_version", {.at_least = 0});
   issues.throw_if_any();
   const auto by_header = co_await expected_by(read_precondition(request.headers), store, state);
   // Two that differ cannot both hold. The store still looks for a known message id first.

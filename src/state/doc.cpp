@@ -12,7 +12,7 @@ json::object list_of(json::object items) { return {{"type", "array"}, {"items", 
 json::object date() { return {{"type", "string"}, {"format", "date-time"}}; }
 
 json::object members(bool answer) {
-  json::object out{{"thread_id", type("string")},
+  json::object out{{"thread_id", json::object{{"type", "string"}, {"minLength", 1}}},
                    {"user_message", json::object{{"description", "null, or an object with thread_id, text, channel and context"}}},
                    {"bot_message", nullable(list_of(type("object")))},
                    {"nlu", nullable(type("object"))},
@@ -90,7 +90,7 @@ http::Doc list() {
         {{"type", "object"},
          {"properties",
           json::object{{"total", type("integer")}, {"page", type("integer")}, {"limit", type("integer")}, {"items", list_of(item)}}}}}});
-  out.parameters = {parameter("page", "query", {{"type", "integer"}, {"minimum", 1}, {"default", 1}}, "From 1"),
+  out.parameters = {parameter("page", "query", {{"type", "integer"}, {"minimum", 1}, {"maximum", 1'000'000'000}, {"default", 1}}, "From 1"),
                     parameter("limit", "query", limit_schema(), "Threads a page"),
                     parameter("start_date", "query", date(), "Only threads with a state at or after this time"),
                     parameter("end_date", "query", date(), "Only threads with a state at or before this time")};
