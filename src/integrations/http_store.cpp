@@ -1,8 +1,11 @@
 #include "integrations/http_store.h"
 
+#include <algorithm>
 #include <charconv>
 
+#include "async/task_group.h"
 #include "core/error.h"
+#include "core/id.h"
 #include "core/json.h"
 #include "core/text.h"
 #include "core/url.h"
@@ -18,7 +21,14 @@ constexpr std::chrono::milliseconds call_deadline(10'000);
 constexpr std::chrono::milliseconds ping_deadline(2'000);
 constexpr std::size_t answer_limit = std::size_t{64} << 20U;
 /// How often an update starts again because another was faster.
-constexpr int update_attempts = 20;
+constexpr int update_attempts = 60;
+
+/// Longer with every attempt, and not the same for all who wait.
+std::chrono::milliseconds pause_before(int attempt) {
+  std::uint8_t random = 0;
+  fill_random(&random, 1);
+  return std::chrono::milliseconds(1 + random % (4 * std::min(attempt + 1, 12)));
+}
 
 Error away(std::string detail) {
   return {Code::unavailable, "the integrations service is not available, try again later", std::move(detail)};
@@ -176,7 +186,10 @@ asio::awaitable<Integration> HttpStore::update(std::string_view id, std::functio
       if (auto stored = co_await find(next.id); stored && *stored == next) co_return std::move(*stored);
     }
     require_answer(response);
-    if (response.status == 412 && !if_version) continue;
+    if (response.status == 412 && !if_version) {
+      co_await async::sleep_for(pause_before(attempt));
+      continue;
+    }
     require_success(response);
     co_return read_one(response);
   }

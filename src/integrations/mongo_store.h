@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 
 #include "core/crypto.h"
 #include "db/mongo.h"
@@ -28,6 +29,8 @@ class MongoStore final : public Store {
  private:
   db::MongoPool& pool_;
   std::shared_ptr<const crypto::Keyring> keyring_;
+  /// One change at a time in this process: otherwise those of a busy integration would keep overtaking each other.
+  std::shared_ptr<std::timed_mutex> changing_ = std::make_shared<std::timed_mutex>();
   std::shared_ptr<std::atomic<bool>> indexed_ = std::make_shared<std::atomic<bool>>(false);
 };
 
