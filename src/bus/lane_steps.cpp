@@ -19,6 +19,16 @@ metrics::Counter& turns(const char* outcome) {
 
 milliseconds backoff(int attempts) { return std::min(milliseconds(500) * (1 << std::min(attempts, 12)), longest_backoff); }
 
+/// True when the event may be a redelivery of one that was decided before this process (started then) could remember: an admission
+/// follows a person's action within a second or two. It is looked up first: a dead letter's redelivery must not kill again, nor
+/// API calls be repeated.
+bool may_be_known(const Item& item, std::int64_t started_ms) {
+  constexpr std::int64_t usual_ms = 2'000;
+  constexpr std::int64_t clocks_differ_by_ms = 1'000;
+  const auto said = item.event.timestamp_ms;
+  return said < item.admitted_ms - usual_ms || said < started_ms + clocks_differ_by_ms;
+}
+
 /// The conversation's latest state, for the decision to build on: moved out when nobody else reads it. Until the turn is durable
 /// the lane knows none.
 std::optional<state::State> take_state(std::shared_ptr<state::State> latest) {
@@ -57,7 +67,7 @@ asio::awaitable<Lanes::Ended> Lanes::process(Lane& lane, Item& item) {
 
 /// Gives the decided and durable turn of this event whose replies are still owed; or empty, and how it ended instead.
 asio::awaitable<std::shared_ptr<state::State>> Lanes::decide(Lane& lane, Item& item, Handler& handler, Ended& ended) {
-  bool look_up = !item.fresh;
+  bool look_up = !item.fresh || may_be_known(item, started_ms_);
   bool again = false;
   for (int failures = 0;;) {
     if (!may_run(lane)) {
@@ -109,7 +119,6 @@ asio::awaitable<std::shared_ptr<state::State>> Lanes::decide(Lane& lane, Item& i
     turn->version = version + 1;
     if (co_await commit(lane, item, turn, ended)) {
       lane.last_timestamp = std::max(lane.last_timestamp, item.event.timestamp_ms);
-      turns("decided").add();
       co_return turn;
     }
     if (ended != Ended::gone) co_return nullptr;
@@ -161,12 +170,14 @@ asio::awaitable<bool> Lanes::commit(Lane& lane, Item& item, const std::shared_pt
 asio::awaitable<Lanes::Ended> Lanes::deliver(Lane& lane, Item& item, Handler& handler, const state::State& turn) {
   const DeliveryContext context{
       .may_act = [this, &lane](milliseconds needed) { return may_run(lane) && ownership_.lease_lasts(needed); },
-      .save_progress = [this, &item]() -> asio::awaitable<void> { return [](Storage& storage, Item& it) -> asio::awaitable<void> {
+      .save_progress = [this, &item]() -> asio::awaitable<void> {
+        return [](Storage& storage, Item& it) -> asio::awaitable<void> {
           try {
             (void)co_await storage.save_progress(it);
           } catch (const Error&) {  // it only saves a second sending after a crash
           }
-        }(storage_, item); },
+        }(storage_, item);
+      },
       .was_reported = [this](std::string_view metadata) { return was_reported(metadata); },
   };
   for (int attempt = 0;; ++attempt) {
@@ -217,7 +228,7 @@ asio::awaitable<Lanes::Ended> Lanes::finish(Lane& lane, Item& item) {
 }
 
 asio::awaitable<Lanes::Ended> Lanes::park(Lane& lane, Item& item, std::string page, std::optional<milliseconds> delay, std::string reason,
-                                         bool page_stopped) {
+                                          bool page_stopped) {
   // A stopped page is released in the table, by whichever process learns of it; a failed delivery waits its time here.
   const auto until = now_ms() + delay.value_or(milliseconds(0)).count();
   if (delay) set_blocked(lane.key, {page_stopped ? 0 : until, until});

@@ -27,9 +27,9 @@ namespace loquat::bus {
 class Lanes {
  public:
   struct Settings {
-    std::size_t lane_limit = 100;        ///< events waiting in one lane; more are parked
-    std::size_t cached_states = 1'000;   ///< latest states kept in memory, a loop
-    std::size_t in_memory = 20'000;      ///< events in all lanes; beyond they stay on disk until there is room
+    std::size_t lane_limit = 100;                           ///< events waiting in one lane; more are parked
+    std::size_t cached_states = 1'000;                      ///< latest states kept in memory, a loop
+    std::size_t in_memory = 20'000;                         ///< events in all lanes; beyond they stay on disk until there is room
     std::chrono::milliseconds longest_wait_in_lane{3'000};  ///< a longer retry is parked
   };
 
@@ -99,7 +99,7 @@ class Lanes {
   asio::awaitable<void> wait(const Lane& lane, std::chrono::milliseconds time);
   /// Why a conversation's events have to wait among the parked.
   struct Blocked {
-    std::int64_t not_before = 0;  ///< milliseconds; its first event has been parked until then (0: the table decides)
+    std::int64_t not_before = 0;    ///< milliseconds; its first event has been parked until then (0: the table decides)
     std::int64_t behind_until = 0;  ///< next_at of what is parked behind it
   };
   [[nodiscard]] std::optional<Blocked> find_blocked_state(const std::string& key) const;
@@ -109,6 +109,7 @@ class Lanes {
   void remember(Shard& shard, Lane& lane);
 
   const Settings settings_;
+  const std::int64_t started_ms_ = to_milliseconds(now());
   Storage& storage_;
   Ownership& ownership_;
   RunningMarks& marks_;
@@ -120,7 +121,7 @@ class Lanes {
   std::unordered_set<std::int64_t> known_;
   std::array<std::size_t, partition_count> in_partition_{};
   std::unordered_map<std::string, Blocked> blocked_;  // by conversation key
-  std::unordered_set<std::int64_t> finished_;  // the last ones: a scan that began before must not bring them back
+  std::unordered_set<std::int64_t> finished_;         // the last ones: a scan that began before must not bring them back
   std::deque<std::int64_t> finished_order_;
   std::unordered_set<std::string> reported_;
   std::deque<std::string> reported_order_;
