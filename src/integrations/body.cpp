@@ -29,7 +29,8 @@ void check_text(const std::string& text, std::string_view name, schema::Issues& 
 }
 
 schema::Issue too_deep() {
-  return schema::value_error({"body", "settings"}, "settings must not be nested deeper than " + std::to_string(max_settings_depth) + " levels", nullptr);
+  return schema::value_error({"body", "settings"},
+                             "settings must not be nested deeper than " + std::to_string(max_settings_depth) + " levels", nullptr);
 }
 
 /// The parser has a limit of its own, far above ours; the answer is the same.

@@ -153,14 +153,14 @@ asio::awaitable<Integration> MongoStore::create(Integration integration) {
 
 asio::awaitable<Integration> MongoStore::update(std::string_view id, std::function<void(Integration&)> change,
                                                 std::optional<std::int64_t> if_version) {
-  co_return co_await pool_.run(
-      [keys = keyring_, indexed = indexed_, changing = changing_, id = std::string(id), change = std::move(change), if_version](MongoSession& session) {
-        const std::unique_lock lock(*changing, std::chrono::seconds(5));
-        if (!lock.owns_lock()) throw Error(Code::unavailable, "the integration keeps changing, try again later");
-        MongoCollection collection(session, collection_name);
-        ensure_index(collection, indexed);
-        return update_document(collection, id, change, if_version, *keys);
-      });
+  co_return co_await pool_.run([keys = keyring_, indexed = indexed_, changing = changing_, id = std::string(id), change = std::move(change),
+                                if_version](MongoSession& session) {
+    const std::unique_lock lock(*changing, std::chrono::seconds(5));
+    if (!lock.owns_lock()) throw Error(Code::unavailable, "the integration keeps changing, try again later");
+    MongoCollection collection(session, collection_name);
+    ensure_index(collection, indexed);
+    return update_document(collection, id, change, if_version, *keys);
+  });
 }
 
 asio::awaitable<void> MongoStore::remove(std::string_view id, std::optional<std::int64_t> if_version) {
