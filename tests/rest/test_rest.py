@@ -41,19 +41,18 @@ def test_every_spelling_is_the_same_channel(process):
         assert (wrong.status, wrong.json(), wrong.headers["Allow"]) == (405, {"detail": "Method Not Allowed"}, "POST")
 
 
-@pytest.mark.parametrize("text", ["", " ", "/", "//", "/nothing", "\u0001", "😀" * 500, "x" * 20_000, "{{ 1 }}", "' OR 1=1 --", "/cancel/" + "y" * 1000])
-def test_any_text_has_an_answer(process, text):
-    answer = say(process, "t", text)
-    assert answer.status == 200 and answer.json() and all(reply["text"] for reply in answer.json())
-    assert process.get("/states/t").json()["user_message"]["text"] == text
+def test_any_text_has_an_answer(process):
+    for n, text in enumerate(["", " ", "/", "//", "/nothing", "\u0001", "😀" * 500, "x" * 20_000, "{{ 1 }}", "' OR 1=1 --", "/cancel/" + "y" * 1000]):
+        answer = say(process, f"t{n}", text)
+        assert answer.status == 200 and answer.json() and all(reply["text"] for reply in answer.json()), text
+        assert process.get(f"/states/t{n}").json()["user_message"]["text"] == text
 
 
-@pytest.mark.parametrize("raw, status, kind", [(b"{bad", 422, "json_invalid"), (b"", 422, "missing"), (b"[]", 422, "dict_type"), (b'"x"', 422, "dict_type"), (b"\xff", 400, None)])
-def test_bodies_that_are_none(process, raw, status, kind):
-    answer = process.post(REST, raw, {"Content-Type": "application/json"})
-    assert answer.status == status
-    if kind:
-        assert answer.json()["detail"][0]["type"] == kind
+def test_bodies_that_are_none(process):
+    for raw, status, kind in ((b"{bad", 422, "json_invalid"), (b"", 422, "missing"), (b"[]", 422, "dict_type"), (b'"x"', 422, "dict_type"), (b"\xff", 400, None)):
+        answer = process.post(REST, raw, {"Content-Type": "application/json"})
+        assert answer.status == status, raw
+        assert kind is None or answer.json()["detail"][0]["type"] == kind
 
 
 def test_too_large(process):
