@@ -72,8 +72,11 @@ void check(const bot::Definition& definition) {
   (void)compile(definition);
   const auto refuse = [](const bot::Intent& intent, std::string_view where, const std::string& text) {
     const TextTemplate compiled(text);
-    if (!compiled.fault().empty())
-      throw Error(Code::invalid, "Intent " + intent.intent_id + ": " + std::string(where) + ": " + compiled.fault());
+    const std::string_view fault = compiled.fault();
+    // A name that this release does not know fails only where it is reached: old bots keep their other intents.
+    const bool unknown_name = fault.find("No filter named") != fault.npos || fault.find("No test named") != fault.npos;
+    if (!fault.empty() && !unknown_name)
+      throw Error(Code::invalid, "Intent " + intent.intent_id + ": " + std::string(where) + ": " + std::string(fault));
   };
   for (const auto& intent : definition.intents) {
     refuse(intent, "answer", intent.speech_response.value_or(""));

@@ -30,7 +30,7 @@ class CompiledBot;
 /// faults_of names it. Throws Error(invalid) for a definition that cannot be served at all: such a version never is.
 [[nodiscard]] std::shared_ptr<const CompiledBot> compile(const bot::Definition& definition);
 /// What a new version has to pass: compile() serves a bot with a broken template (that intent answers with the fallback), but none
-/// is published. Throws Error(invalid) that names the intent and the fault.
+/// with a syntax error is published; an unknown filter or test is. Throws Error(invalid) that names the intent and the fault.
 void check(const bot::Definition& definition);
 [[nodiscard]] std::int64_t version_of(const CompiledBot& bot) noexcept;
 /// What is wrong with the bot's templates and API calls, for its author: "Intent order: answer: unknown filter 'uper' (line 1)".
