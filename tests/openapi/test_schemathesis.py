@@ -3,8 +3,9 @@
 All checks but these:
 - negative_data_rejection: bodies are read as FastAPI reads them. Members that a schema does not know are dropped, booleans and numbers are also taken from
   text ("yes", "1"), an id in the path that is none is 404 and not 422. The old backend fails it in the same places.
-- positive_data_acceptance, only where a schema cannot say what is right: webhooks (tokens, signatures), the sandbox (it answers as Meta does), the import (the file's content), search, export and history (cursors and dates are
-  text), a label (the turn must exist and have a text), API headers (a mask where no secret is stored), thread ids and keys with U+0000.
+- positive_data_acceptance, only where a schema cannot say what is right: webhooks (tokens, signatures), the sandbox (it answers as
+  Meta does), the import (the file's content), search, export and history (cursors and dates are text), a label (the turn must exist
+  and have a text), the version to activate.
 A 412 is what If-Match asks for, so it is an answer to valid requests.
 """
 import fcntl
