@@ -140,8 +140,8 @@ def test_settings_have_a_depth(service, name):
     def nested(levels):
         return json.dumps(new(name))[:-1] + ', "settings": ' + '{"a":' * levels + "1" + "}" * (levels + 1)
 
-    assert service.post("/integrations", nested(95).encode()).status == 422
-    assert service.post("/integrations", nested(1000).encode()).status == 400, "no JSON parser takes that"
+    for levels in (95, 1000, 100_000):
+        assert service.post("/integrations", nested(levels).encode()).status in (400, 422), "refused by the parser or by the rule"
     made = service.post("/integrations", nested(30).encode())
     assert made.status == 201 and service.get(f"/integrations/{name}").text.endswith('{"a":' * 30 + "1" + "}" * 31)
 
