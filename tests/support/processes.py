@@ -285,8 +285,11 @@ class Postgres:
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
-            os.kill(self.pids(), signal.SIGQUIT)
-            self.process.wait(30)
+            try:
+                os.kill(self.pids(), signal.SIGQUIT)
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # it is about to end
+            self.process.wait(60)
 
     def database(self):
         self.count += 1
