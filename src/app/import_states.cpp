@@ -201,6 +201,7 @@ class Importer {
       lane.second.push_back(&results[i]);
     }
     std::vector<std::future<void>> running;
+    running.reserve(lanes.size());
     for (auto& [id, lane] : lanes) running.push_back(start(append_in_order(to_, std::move(lane.first), std::move(lane.second))));
     for (auto& future : running) future.wait();  // all of them, before one throws: they write into results
     for (auto& future : running) future.get();
@@ -208,6 +209,7 @@ class Importer {
 
   void verify(const std::vector<Item>& items, std::vector<Result>& results) {
     std::vector<std::future<std::optional<State>>> reading;
+    reading.reserve(items.size());
     for (const auto& item : items) reading.push_back(start(find_id(to_, *item.state.message_id)));
     for (auto& future : reading) future.wait();
     for (std::size_t i = 0; i < items.size(); ++i) {

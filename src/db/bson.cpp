@@ -39,10 +39,8 @@ void append_unsigned(bson_t* out, std::string_view name, std::uint64_t value) {
   require(bson_append_decimal128(out, name.data(), length_of(name), &decimal));
 }
 
-// An empty name has a null data pointer in some views, and libbson takes -1 for "up to the NUL".
 void append(bson_t* out, std::string_view name, const json::value& value) {
   if (name.contains('\0')) throw Error(Code::invalid, "MongoDB cannot store a member whose name contains U+0000");
-  if (name.empty()) name = std::string_view("", 0);
   const int length = length_of(name);
   switch (value.kind()) {
     case json::kind::null: return require(bson_append_null(out, name.data(), length));

@@ -127,6 +127,7 @@ asio::awaitable<std::vector<Integration>> MongoStore::list() {
     MongoCollection collection(session, collection_name);
     std::vector<Integration> out;
     const auto documents = collection.find(Bson(), {.sort = Bson().add("_id", 1)});
+    out.reserve(documents.size());
     for (const auto& document : documents) out.push_back(read_document(document, *keys));
     return out;
   });

@@ -146,6 +146,7 @@ std::vector<State> rows_below(MongoCollection& collection, const ConversationId&
   filter.add("thread_id", conversation.thread_id).add("channel", conversation.channel).add("account", conversation.account);
   filter.add("version", Bson().add("$gt", 0).add("$lt", version)).add("erased", not_erased());
   const auto documents = collection.find(filter, {.sort = newest_first(), .limit = static_cast<std::int64_t>(limit)});
+  rows.reserve(documents.size());
   for (const auto& document : documents) rows.push_back(from_document(document));
   if (rows.size() == limit) return rows;
   auto number = collection.count(old_of(conversation.thread_id));
