@@ -44,7 +44,7 @@ class Batcher {
           full = nullptr;
         }
       }
-      if (full) return completion.reject(full);
+      if (full) return completion.reject(full);  // NOLINT(bugprone-use-after-move): moved only where full became null
       State::pump(state);
     });
   }

@@ -186,6 +186,7 @@ std::vector<std::string> find_blocked(Connection& connection, const std::vector<
   const std::string sql = "SELECT DISTINCT conv FROM parked WHERE next_at IS NOT NULL AND part IN (" + list_of(parts) + ")";
   const auto rows = connection.query(sql);
   std::vector<std::string> convs;
+  convs.reserve(rows->size());
   for (std::size_t i = 0; i < rows->size(); ++i) convs.push_back(rows->text(i, 0));
   return convs;
 }
@@ -195,6 +196,7 @@ std::vector<std::string> find_due(Connection& connection, const std::vector<std:
       "SELECT DISTINCT conv FROM parked WHERE next_at IS NOT NULL AND next_at <= $1 AND part IN (" + list_of(parts) + ") LIMIT $2";
   const auto rows = connection.query(sql, {Value(now), Value(static_cast<std::int64_t>(limit))});
   std::vector<std::string> convs;
+  convs.reserve(rows->size());
   for (std::size_t i = 0; i < rows->size(); ++i) convs.push_back(rows->text(i, 0));
   return convs;
 }

@@ -32,6 +32,7 @@ std::uint64_t mask_of(const std::vector<std::int64_t>& parts) {
 
 std::vector<std::int64_t> numbers(const db::Rows& rows) {
   std::vector<std::int64_t> result;
+  result.reserve(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) result.push_back(rows.integer(i, 0));
   return result;
 }

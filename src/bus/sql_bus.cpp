@@ -210,6 +210,7 @@ asio::awaitable<void> SqlBus::run_suspects_alone() {
   auto seqs = co_await database_.read([](db::Connection& c) {
     const auto rows = c("SELECT seq FROM inbox WHERE crashes > 0 ORDER BY seq LIMIT 1000");
     std::vector<std::int64_t> found;
+    found.reserve(rows->size());
     for (std::size_t i = 0; i < rows->size(); ++i) found.push_back(rows->integer(i, 0));
     return found;
   });

@@ -156,6 +156,7 @@ void SqliteDatabase::run_group(Worker& worker, Group& group) {
   try {
     auto& connection = worker.connection();
     // An error may take the whole transaction with it (a full disk): the others then run once more without that job.
+    // NOLINTNEXTLINE(misc-redundant-expression)
     if (!run_transaction(connection, group, errors) && !run_transaction(connection, group, errors)) {
       throw away("the transaction was rolled back by SQLite");
     }
