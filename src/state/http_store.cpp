@@ -39,7 +39,7 @@ json::value parse_answer(const ClientResponse& response) {
   if (response.status == 422) {
     Error refused(Code::invalid, "the state service refused the values");
     if (detail != nullptr && detail->is_array()) throw std::move(refused).with_issues(to_json(*detail));
-    throw refused;
+    throw std::move(refused);  // NOLINT(misc-throw-by-value-catch-by-reference): it may have got issues above
   }
   if (response.status == 401 || response.status == 403) throw away("it refuses our SERVICE_TOKEN");
   throw away("it answered " + std::to_string(response.status));

@@ -139,6 +139,7 @@ class MemoryStore final : public Store {
       }
     }
     std::vector<ThreadSummary> sorted;
+    sorted.reserve(by_thread.size());
     for (auto& [thread, summary] : by_thread) sorted.push_back(std::move(summary));
     std::ranges::sort(sorted, [](const auto& a, const auto& b) { return a.date != b.date ? a.date > b.date : a.thread_id < b.thread_id; });
     ThreadsPage out;

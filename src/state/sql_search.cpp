@@ -25,6 +25,7 @@ std::vector<chat::ConversationId> find_conversations(db::Connection& connection,
       " AND ($3::text IS NULL OR account = $3::text) ORDER BY written DESC, version DESC",
       query.thread_id, db::to_value(query.channel), db::to_value(query.account));
   std::vector<chat::ConversationId> found;
+  found.reserve(rows->size());
   for (std::size_t row = 0; row < rows->size(); ++row) found.push_back({rows->text(row, 0), rows->text(row, 1), query.thread_id});
   return found;
 }
