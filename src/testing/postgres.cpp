@@ -63,6 +63,7 @@ pid_t spawn(const std::vector<std::string>& command, const std::string& log) {
   if (std::freopen(log.c_str(), "a", stdout) == nullptr || std::freopen(log.c_str(), "a", stderr) == nullptr) ::_exit(125);
   if (::chdir("/") != 0) ::_exit(125);
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   ::execv(arguments[0], arguments.data());
