@@ -50,8 +50,14 @@ asio::awaitable<void> ping_prepared(db::Database& database, const std::atomic<bo
 }
 
 asio::awaitable<void> run_and_tell(asio::awaitable<void> task, std::shared_ptr<std::promise<void>> done) {
-  co_await std::move(task);
+  std::exception_ptr failure;
+  try {
+    co_await std::move(task);
+  } catch (...) {
+    failure = std::current_exception();
+  }
   done->set_value();
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace
@@ -173,10 +179,11 @@ bool App::prepare() {
     log::debug("app", "not prepared yet", {{"error", error.what()}, {"detail", error.log_detail()}});
     return false;
   }
+  const auto patience = Clock::now() + std::chrono::seconds(1);
   for (auto& step : first_steps_) {
     const auto done = std::make_shared<std::promise<void>>();
     spawn("first step", run_and_tell(step(), done));
-    done->get_future().wait_for(std::chrono::seconds(1));
+    done->get_future().wait_until(patience);
   }
   prepared_ = true;
   for (auto& step : prepared_steps_) spawn("prepared step", step());

@@ -82,7 +82,7 @@ class App {
   void when_prepared(std::function<asio::awaitable<void>()> step) { prepared_steps_.push_back(std::move(step)); }
   /// Runs once the server listens: port() is known.
   void when_listening(std::function<void()> step) { listening_steps_.push_back(std::move(step)); }
-  /// The same, but waited for (a second at most) before the process listens: what clients count on from the first request.
+  /// The same, but waited for before the process listens (a second at most for all of them): what clients count on from the first request.
   void before_listening(std::function<asio::awaitable<void>()> step) { first_steps_.push_back(std::move(step)); }
   /// Runs when the process ends, before the loops stop; the last registered first.
   void when_stopping(std::function<void(std::chrono::milliseconds left)> step) { stop_steps_.push_back(std::move(step)); }

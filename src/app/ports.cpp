@@ -122,6 +122,7 @@ dialogue::Manager& App::manager() {
   manager_ = std::make_unique<dialogue::Manager>(dialogue::Manager::Settings{.api_proxy = config_.api_proxy, .addresses = &bot_addresses()},
                                                  &client());
   follower_ = std::make_unique<dialogue::BotFollower>(bots(), *manager_);
+  before_listening([this] { return follower_->try_once(); });
   when_prepared([this] { return follower_->run(tasks_); });
   return *manager_;
 }

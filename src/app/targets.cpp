@@ -117,6 +117,7 @@ void add_messenger(App& app) {
       });
   app.bus().add_handler(std::string(messenger::channel), *channel.delivery);
   follow_changes(app, channel.settings);
+  app.before_listening([&channel]() -> asio::awaitable<void> { co_await channel.settings->refresh(); });
   app.when_prepared([&app, &channel] { return channel.settings->run(app.tasks()); });
   app.when_prepared([&app, &channel] { return channel.pages.run(app.tasks(), *channel.settings); });
   app.when_prepared([&app, &channel] { return channel.watchdog.run(app.tasks(), *channel.settings); });
@@ -147,7 +148,8 @@ void add_states(App& app) {
 void add_bot(App& app) {
   auto& store = app.bots();
   auto& follower = app.follower();
-  auto& builder = app.keep(std::make_shared<bot::Builder>(store, store, app.tasks(), dialogue::check, [&follower] { follower.poke(); }));
+  auto& builder = app.keep(std::make_shared<bot::Builder>(store, store, app.tasks(), dialogue::check,
+                                                          [&follower](std::int64_t version) { return follower.wait_for(version); }));
   const auto limit = app.config().import_body_limit;
   bot::add_public_routes(app.router());
   bot::add_document_routes(app.router(), store);

@@ -108,7 +108,7 @@ asio::awaitable<http::Response> activate(Store& store, const Builder& builder, h
   const auto number = read_path_integer(request, "n");
   if (request.path_parameter("name") != default_bot) refuse_bot();
   co_await store.activate(number);
-  if (builder.on_published()) builder.on_published()();
+  co_await builder.wait_until_served(number);
   audit(request, "bot version activated", std::to_string(number));
   co_return make_success();
 }

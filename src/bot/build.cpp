@@ -7,9 +7,12 @@
 
 namespace loquat::bot {
 
-Builder::Builder(Store& store, AdminStore& admin, async::TaskGroup& tasks, std::function<void(const Definition&)> check,
-                 std::function<void()> on_published)
-    : store_(store), admin_(admin), tasks_(tasks), check_(std::move(check)), on_published_(std::move(on_published)) {}
+Builder::Builder(Store& store, AdminStore& admin, async::TaskGroup& tasks, std::function<void(const Definition&)> check, OnActive on_active)
+    : store_(store), admin_(admin), tasks_(tasks), check_(std::move(check)), on_active_(std::move(on_active)) {}
+
+asio::awaitable<void> Builder::wait_until_served(std::int64_t version) const {
+  if (on_active_) co_await on_active_(version);
+}
 
 void Builder::start(const asio::any_io_executor& executor, Asker asker) {
   {
@@ -49,7 +52,7 @@ asio::awaitable<std::string> Builder::try_publish(const Asker& asker) {
   try {
     const auto version = co_await store_.publish(asker.name, check_);
     log::info("bot", "version published", {{"version", version}, {"built_by", asker.name}, {"request_id", asker.request_id}});
-    if (on_published_) on_published_();
+    co_await wait_until_served(version);
   } catch (const Error& error) {
     failure = error.what();
     log::error("bot", "the bot cannot be built, the version before it goes on",

@@ -18,20 +18,23 @@ struct Asker {
   std::string request_id;
 };
 
-/// Builds the bot in the background: checks the draft and publishes it as a version. A draft that cannot be built leaves the
-/// active version alone; why is in the log and in the build status. One build at a time in a process: requests during one
-/// start one more behind it. Thread-safe.
+/// Builds the bot in the background: checks the draft, publishes it as a version and waits until it is served. A draft that cannot be built
+/// leaves the active version alone; why is in the log and in the build status. One build at a time in a process: requests during one start
+/// one more behind it. Thread-safe.
 class Builder {
  public:
-  /// `check` throws Error(invalid) for a definition that cannot be served. `on_published` (may be empty) pokes the follower.
+  /// Called with the version that is the active one now; returns when this process serves it, or could not for long. May not throw.
+  using OnActive = std::function<asio::awaitable<void>(std::int64_t version)>;
+
+  /// `check` throws Error(invalid) for a definition that cannot be served. `on_active` may be empty.
   /// All references must outlive the tasks.
-  Builder(Store& store, AdminStore& admin, async::TaskGroup& tasks, std::function<void(const Definition&)> check,
-          std::function<void()> on_published = {});
+  Builder(Store& store, AdminStore& admin, async::TaskGroup& tasks, std::function<void(const Definition&)> check, OnActive on_active = {});
 
   /// Returns at once; the work goes on on `executor`.
   void start(const asio::any_io_executor& executor, Asker asker);
 
-  [[nodiscard]] const std::function<void()>& on_published() const noexcept { return on_published_; }
+  /// Waits until this process serves a version that became the active one.
+  [[nodiscard]] asio::awaitable<void> wait_until_served(std::int64_t version) const;
 
  private:
   asio::awaitable<void> run(Asker asker);
@@ -44,7 +47,7 @@ class Builder {
   AdminStore& admin_;
   async::TaskGroup& tasks_;
   std::function<void(const Definition&)> check_;
-  std::function<void()> on_published_;
+  OnActive on_active_;
   std::mutex mutex_;
   bool running_ = false;
   bool again_ = false;

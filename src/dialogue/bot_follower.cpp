@@ -18,6 +18,9 @@ using std::chrono::milliseconds;
 
 /// How often a waiting follower looks whether it was poked or is to stop.
 constexpr milliseconds glance{50};
+/// How often one who waits for a version looks whether it is there, and for how long.
+constexpr milliseconds brief{5};
+constexpr milliseconds longest_wait{10'000};
 /// A bot with a thousand mistakes is one log line a mistake up to here.
 constexpr std::size_t most_faults_logged = 20;
 
@@ -44,6 +47,7 @@ struct BotFollower::Impl {
   Settings settings;
   async::Pool pool;
   std::atomic<bool> poked = false;
+  std::atomic<bool> running = false;
   bool has_default = false;
   std::int64_t refused = 0;  ///< a version that cannot be compiled is not tried again
   mutable std::mutex mutex;
@@ -57,7 +61,18 @@ BotFollower::BotFollower(bot::Store& store, Manager& manager, Settings settings)
     : impl_(std::make_unique<Impl>(store, manager, settings)) {}
 BotFollower::~BotFollower() { impl_->pool.close(); }
 
-void BotFollower::poke() noexcept { impl_->poked = true; }
+asio::awaitable<void> BotFollower::wait_for(std::int64_t version) {
+  // Two looks that end after this: the first may have begun before the version was there. One that finds another version active is as
+  // good as one that serves this one.
+  const auto enough = status().looks + 2;
+  const auto deadline = Clock::now() + longest_wait;
+  for (;;) {
+    const auto now = status();
+    if (now.version == version || now.looks >= enough || !impl_->running || Clock::now() >= deadline) co_return;
+    impl_->poked = true;
+    co_await async::sleep_for(brief);
+  }
+}
 
 BotFollower::Status BotFollower::status() const {
   const std::lock_guard lock(impl_->mutex);
@@ -121,21 +136,29 @@ asio::awaitable<void> BotFollower::follow_once() {
   impl_->refused = 0;
 }
 
+asio::awaitable<void> BotFollower::try_once() {
+  std::string fault;
+  try {
+    co_await follow_once();
+  } catch (...) {
+    fault = describe(std::current_exception());
+  }
+  impl_->set_fault(fault);
+  const std::lock_guard lock(impl_->mutex);
+  ++impl_->status.looks;
+}
+
 asio::awaitable<void> BotFollower::run(const async::TaskGroup& tasks) {
+  impl_->running = true;
   while (!tasks.stopping()) {
     impl_->poked = false;
-    std::string fault;
-    try {
-      co_await follow_once();
-    } catch (...) {
-      fault = describe(std::current_exception());
-    }
-    impl_->set_fault(fault);
+    co_await try_once();
     const auto next = Clock::now() + impl_->settings.interval;
     while (!tasks.stopping() && !impl_->poked && Clock::now() < next) {
       co_await async::sleep_for(std::min(glance, std::max(milliseconds(1), impl_->settings.interval)));
     }
   }
+  impl_->running = false;
 }
 
 }  // namespace loquat::dialogue

@@ -35,11 +35,15 @@ class BotFollower {
   [[nodiscard]] asio::awaitable<void> run(const async::TaskGroup& tasks);
   /// Looks now. Throws Error(unavailable) when the database is away, Error(invalid) when the version cannot be served.
   [[nodiscard]] asio::awaitable<void> follow_once();
-  /// Looks soon, as after a build in this process. Thread-safe.
-  void poke() noexcept;
+  /// The same for whom a failure is no news: it becomes the status's fault and a warning in the log.
+  [[nodiscard]] asio::awaitable<void> try_once();
+  /// Looks soon and returns once this version (or a newer one) is served; also when another one became the active one, the version
+  /// cannot be served, nobody runs this follower, or after ten seconds. As after a build in this process. Thread-safe.
+  [[nodiscard]] asio::awaitable<void> wait_for(std::int64_t version);
 
   struct Status {
     std::int64_t version = 0;  ///< that is served; 0: none yet
+    std::uint64_t looks = 0;   ///< how often the active version was looked up to the end
     std::string fault;         ///< why there is no newer one; empty: all is well
   };
   /// Thread-safe.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <functional>
 
@@ -138,12 +140,13 @@ TEST_F(FollowerTest, runs_until_stopped) {
   EXPECT_EQ(follower.status().fault, "");
 }
 
-TEST_F(FollowerTest, poked) {
+TEST_F(FollowerTest, waited_for) {
   BotFollower slow(store, manager, {.interval = std::chrono::hours(1)});
   boost::asio::io_context loop;
   async::TaskGroup tasks;
   bool in_time = false;
   bool published = false;
+  std::int64_t served_after_waiting = 0;
   tasks.spawn(loop.get_executor(), "follow", slow.run(tasks));
   tasks.spawn(loop.get_executor(), "watch",
               watch(
@@ -152,13 +155,26 @@ TEST_F(FollowerTest, poked) {
                     if (serving() == 1 && !published) {
                       published = true;
                       (void)publish("a");
-                      slow.poke();
+                      tasks.spawn(loop.get_executor(), "wait",
+                                  [](Manager& served_by, BotFollower& follower, std::int64_t& served) -> asio::awaitable<void> {
+                                    co_await follower.wait_for(2);
+                                    served = version_of(*served_by.bot());
+                                  }(manager, slow, served_after_waiting));
                     }
-                    return serving() == 2;
+                    return served_after_waiting != 0;
                   },
                   in_time));
   loop.run();
   EXPECT_TRUE(in_time);
+  EXPECT_EQ(served_after_waiting, 2);
+}
+
+TEST_F(FollowerTest, nobody_waits_for_what_cannot_come) {
+  BotFollower idle(store, manager, {});
+  boost::asio::io_context loop;
+  boost::asio::co_spawn(loop, idle.wait_for(7), boost::asio::detached);
+  loop.poll();
+  EXPECT_TRUE(loop.stopped()) << "it returns at once where the follower does not run";
 }
 
 }  // namespace

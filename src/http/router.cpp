@@ -77,14 +77,16 @@ struct Router::Node {
     std::array<bool, method_count> allowed = {};
   };
 
-  /// Notes the methods of these targets; true when the one wanted is among them.
+  /// True when the method wanted is among these targets; notes which there are otherwise, of the most specific pattern only: that is the
+  /// path the OpenAPI document names.
   static bool take(const Targets& targets, Search& search) {
     const auto& wanted = targets.at(static_cast<std::size_t>(search.method));
     if (wanted.route != nullptr) {
       search.found = &wanted;
       return true;
     }
-    for (std::size_t i = 0; i < method_count; ++i) search.allowed.at(i) = search.allowed.at(i) || targets.at(i).route != nullptr;
+    if (std::ranges::find(search.allowed, true) != search.allowed.end()) return false;
+    for (std::size_t i = 0; i < method_count; ++i) search.allowed.at(i) = targets.at(i).route != nullptr;
     return false;
   }
 

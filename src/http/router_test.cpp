@@ -82,7 +82,8 @@ TEST_F(RouterTest, KnowsNoNamesWithNulOrBrokenUtf8) {
 
 TEST_F(RouterTest, NamesTheMethodsAPathHas) {
   EXPECT_THAT(router.match(Method::trace, "/integrations").allowed, ElementsAre(Method::get, Method::post));
-  EXPECT_THAT(router.match(Method::patch, "/integrations/ensure-defaults").allowed, ElementsAre(Method::get, Method::post, Method::put));
+  EXPECT_THAT(router.match(Method::patch, "/integrations/ensure-defaults").allowed, ElementsAre(Method::post))
+      << "the most specific pattern";
   EXPECT_THAT(router.match(Method::other, "/").allowed, ElementsAre(Method::get));
   EXPECT_THAT(router.match(Method::get, "/nothing").allowed, IsEmpty());
 }

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <random>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -34,16 +35,22 @@ std::string find_programs() {
   return best.empty() ? best : best + "/bin";
 }
 
+// Below the ports that the kernel gives to outgoing connections: a server that restarts finds its port free, even when clients have tried
+// to connect to it all the while (such a connection can get the very port it connects to, and then it reaches itself).
 int free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  if (::bind(socket, reinterpret_cast<sockaddr*>(&address), length) != 0) throw std::runtime_error("no free port");
-  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length);
-  ::close(socket);
-  return ntohs(address.sin_port);
+  std::mt19937 random(std::random_device{}());
+  std::uniform_int_distribution<std::uint16_t> ports(10'000, 31'999);
+  for (int tries = 0; tries < 1000; ++tries) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(ports(random));
+    const bool is_free = ::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    ::close(socket);
+    if (is_free) return ntohs(address.sin_port);
+  }
+  throw std::runtime_error("no free port");
 }
 
 // PostgreSQL refuses to run as root.

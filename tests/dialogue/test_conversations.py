@@ -292,13 +292,21 @@ def test_a_bot_changes_during_a_conversation(start, folder, database):
     assert (state["bot_message"], state["intent"], state["complete"]) == ([{"text": "I do not know"}], {"id": "fallback"}, True)
 
 
-@pytest.mark.parametrize("template", ["{% if %}", "{{ 'x' | nosuch }}", "{{"])
+@pytest.mark.parametrize("template", ["{% if %}", "{{"])
 def test_a_broken_template_is_not_published(start, folder, template):
     process = start(database=f"sqlite:///{folder}/loquat.db")
     refused = process.run("import", write_bot(folder / "bot.json", intent("syntax", template), intent("other", "fine")))
     assert refused.returncode == 1
     assert "Intent syntax: answer" in refused.stderr
     assert say(process, "t", "/other", path="/admin/test/chat").json()["intent"] == {"id": "fallback"}
+
+
+def test_an_unknown_filter_breaks_only_its_own_intent(start, folder):
+    process = start(database=f"sqlite:///{folder}/loquat.db")
+    assert process.run("import", write_bot(folder / "bot.json", intent("odd", "{{ 'x' | nosuch }}"), intent("other", "fine"))).returncode == 0
+    assert eventually(lambda: say(process, str(time.time_ns()), "/other").json() == [{"text": "fine"}], 5)
+    assert say(process, "t", "/odd").status == 200
+    assert eventually(lambda: any("nosuch" in json.dumps(entry) for entry in process.logs("the bot has a fault")))
 
 
 def test_private_addresses_are_closed_to_bots(start, folder, api):

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from support.processes import SECRET, Loquat, eventually, intent, sign, sqlite_sql, text_item, write_bot
+from support.processes import SECRET, eventually, intent, request, sign, sqlite_sql, text_item, write_bot
 
 CONVERSATIONS = int(os.environ.get("LOQUAT_CRASH_CONVERSATIONS", 200))
 MESSAGES = int(os.environ.get("LOQUAT_CRASH_MESSAGES", 50))
@@ -113,14 +113,15 @@ def page_of(conversation):
 class Killer:
     """Kills one process after the other, as soon as it is ready again or in the middle of its start."""
 
-    def __init__(self, processes):
-        self.processes, self.random = processes, random.Random(SEED)
+    def __init__(self, processes, graph):
+        self.processes, self.graph, self.random = processes, graph, random.Random(SEED)
         self.times = []  # (begin, end) of what explains a repetition
 
     def kill_one(self):
         process = self.random.choice(self.processes)
         begin = time.time()
         process.kill()
+        assert request(f"{self.graph.url}/health").status == 200  # the stand-in has read what the process had sent
         self.times.append((begin, time.time()))
         process.start(ready=False)
         # Now and then it dies again before it is up.
@@ -148,7 +149,7 @@ def crash(database, folder, graph, start, count, stop=False):
     processes = [first.start()] + [start(data_dir=folder / f"data{i}", **options) for i in range(1, count)]
     graph.control(lose_every=701)
     begin = int(time.time() * 1000) - MESSAGES
-    killer = Killer(processes)
+    killer = Killer(processes, graph)
     done = threading.Event()
 
     def allowed():  # the messages are spread over all the kills

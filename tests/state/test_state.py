@@ -412,7 +412,6 @@ def test_a_store_that_freezes(start, postgres):
         assert time.monotonic() - began < 4
     finally:
         os.kill(postgres.pids(), signal.SIGCONT)
-        postgres.process.send_signal(signal.SIGCONT)  # runuser stops with what it runs
     assert eventually(lambda: process.get("/readiness").status == 200, 20)
     assert append(process, "t").json()["version"] == 2
 

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -22,10 +23,21 @@ SECRET = "appsecret"
 IN_CI = os.environ.get("CI") == "true"
 
 
+_ports = iter(random.sample(range(12000, 32000), 10000))
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody listens on, below those the kernel gives to outgoing connections: a server that restarts finds it free again, even
+    when clients have tried to connect to it all the while (such a connection can get the very port it connects to, and then it reaches itself)."""
+    for port in _ports:
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
 
 
 def eventually(condition, seconds=20, every=0.02):
@@ -152,10 +164,20 @@ class Loquat:
         for line in stream:
             self.lines.append(line.decode(errors="replace"))
 
+    def _settle(self):
+        """What the process has written by now is read."""
+        for _ in range(20):
+            before = len(self.lines)
+            time.sleep(0.03)
+            if len(self.lines) == before:
+                return
+
     def output(self):
+        self._settle()
         return "".join(self.lines)
 
     def logs(self, message=None):
+        self._settle()
         entries = []
         for line in list(self.lines):
             try:
@@ -249,7 +271,7 @@ class Postgres:
         self.port = free_port()
         self.data = self.folder / "pg"
         self.count = 0
-        self.as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        self.as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"] if os.geteuid() == 0 else []
         self._prepare()
         self.start()
 
