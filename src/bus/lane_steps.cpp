@@ -141,7 +141,7 @@ asio::awaitable<bool> Lanes::commit(Lane& lane, Item& item, const std::shared_pt
   std::exception_ptr failure;
   Committed result;
   try {
-    result = co_await storage_.commit(turn);
+    result = co_await storage_.commit(turn, lane.epoch);
   } catch (...) {
     failure = std::current_exception();
   }
@@ -170,13 +170,13 @@ asio::awaitable<bool> Lanes::commit(Lane& lane, Item& item, const std::shared_pt
 asio::awaitable<Lanes::Ended> Lanes::deliver(Lane& lane, Item& item, Handler& handler, const state::State& turn) {
   const DeliveryContext context{
       .may_act = [this, &lane](milliseconds needed) { return may_run(lane) && ownership_.lease_lasts(needed); },
-      .save_progress = [this, &item]() -> asio::awaitable<void> {
-        return [](Storage& storage, Item& it) -> asio::awaitable<void> {
+      .save_progress = [this, &item, &lane]() -> asio::awaitable<void> {
+        return [](Storage& storage, Item& it, std::uint64_t epoch) -> asio::awaitable<void> {
           try {
-            (void)co_await storage.save_progress(it);
+            (void)co_await storage.save_progress(it, epoch);
           } catch (const Error&) {  // it only saves a second sending after a crash
           }
-        }(storage_, item);
+        }(storage_, item, lane.epoch);
       },
       .was_reported = [this](std::string_view metadata) { return was_reported(metadata); },
   };
@@ -215,7 +215,7 @@ asio::awaitable<Lanes::Ended> Lanes::finish(Lane& lane, Item& item) {
     std::exception_ptr failure;
     bool ours = false;
     try {
-      ours = co_await storage_.done(item);
+      ours = co_await storage_.done(item, lane.epoch);
     } catch (...) {
       failure = std::current_exception();
     }
@@ -238,7 +238,7 @@ asio::awaitable<Lanes::Ended> Lanes::park(Lane& lane, Item& item, std::string pa
     try {
       std::optional<std::int64_t> next;
       if (delay) next = until;
-      ours = co_await storage_.park({item, page, next, reason});
+      ours = co_await storage_.park({item, page, next, reason}, lane.epoch);
     } catch (...) {
       failure = std::current_exception();
     }
@@ -270,7 +270,7 @@ asio::awaitable<Lanes::Ended> Lanes::bury(Lane& lane, Item& item, std::string re
       row->bot_message = json::array();
       row->nlu = json::object();
       row->date = now();
-      result = co_await storage_.commit(row);
+      result = co_await storage_.commit(row, lane.epoch);
       if (result.kind == Committed::Kind::ok) lane.latest = std::move(row);
     } catch (...) {
       failure = std::current_exception();
@@ -293,7 +293,7 @@ asio::awaitable<void> Lanes::park_waiting(Lane& lane) {
   for (auto& item : items) {
     std::exception_ptr failure;
     try {
-      (void)co_await storage_.park({item, "", std::max(until, now_ms()), "behind"});
+      (void)co_await storage_.park({item, "", std::max(until, now_ms()), "behind"}, lane.epoch);
     } catch (...) {
       failure = std::current_exception();
     }

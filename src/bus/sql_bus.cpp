@@ -32,7 +32,8 @@ SqlBus::SqlBus(Settings settings, db::Database& database, std::vector<asio::io_c
                        },
                    .leaving = [this](std::uint64_t parts) { lanes_.forget_blocked(parts); },
                    .running_in = [this](std::uint64_t parts) { return lanes_.running_in(parts); }}),
-      storage_(settings_.storage, database, [this] { return membership_.process_id(); }),
+      storage_(settings_.storage, database,
+               {.process_id = [this] { return membership_.process_id(); }, .epoch = [this] { return ownership_.epoch(); }}),
       lanes_(settings_.lanes, storage_, ownership_, marks_, tasks_, loops_) {}
 
 SqlBus::~SqlBus() = default;

@@ -15,7 +15,12 @@ struct Done {
   bool parked = false;
 };
 using Turn = std::shared_ptr<const state::State>;
-using Operation = std::variant<Turn, Done, Progress, Parking>;
+using Step = std::variant<Turn, Done, Progress, Parking>;
+/// A step, and the epoch in which it was decided.
+struct Operation {
+  Step step;
+  std::uint64_t epoch = 0;
+};
 using Call = std::shared_ptr<std::vector<Event>>;
 
 /// The row of this process, locked against being declared dead until the transaction ends.
@@ -25,21 +30,23 @@ bool holds_lease(db::Connection& connection, const std::string& process_id) {
   return !rows->empty();
 }
 
-void run_operations(db::Connection& connection, const std::vector<Operation>& operations) {
+/// Runs the operations of this epoch; the others have lost their lease.
+void run_operations(db::Connection& connection, const std::vector<Operation>& operations, std::uint64_t epoch) {
   std::vector<const state::State*> turns;
   std::vector<std::int64_t> inbox;
   std::vector<std::int64_t> parked;
   std::vector<Progress> progress;
   std::vector<Parking> parkings;
-  for (const auto& operation : operations) {
-    if (const auto* turn = std::get_if<Turn>(&operation)) {
+  for (const auto& [step, decided_in] : operations) {
+    if (decided_in != epoch) continue;
+    if (const auto* turn = std::get_if<Turn>(&step)) {
       turns.push_back(turn->get());
-    } else if (const auto* done = std::get_if<Done>(&operation)) {
+    } else if (const auto* done = std::get_if<Done>(&step)) {
       (done->parked ? parked : inbox).push_back(done->seq);
-    } else if (const auto* p = std::get_if<Progress>(&operation)) {
+    } else if (const auto* p = std::get_if<Progress>(&step)) {
       progress.push_back(*p);
     } else {
-      parkings.push_back(std::get<Parking>(operation));
+      parkings.push_back(std::get<Parking>(step));
     }
   }
   if (!turns.empty()) state::append_rows(connection, turns);
@@ -75,10 +82,10 @@ using Seqs = std::vector<std::int64_t>;
 }  // namespace
 
 struct Storage::Impl : std::enable_shared_from_this<Impl> {
-  Impl(Settings s, db::Database& db, std::function<std::string()> id)
+  Impl(Settings s, db::Database& db, Lease given)
       : settings(s),
         database(db),
-        process_id(std::move(id)),
+        lease(std::move(given)),
         admissions({.most = settings.batch, .concurrent = 1},
                    [this](auto calls, auto done) { run_admissions(std::move(calls), std::move(done)); }),
         commits({.most = settings.batch, .concurrent = 1},
@@ -197,18 +204,25 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
 
   void run_commits(std::vector<Operation> calls, CommitsDone done) {
     auto operations = std::make_shared<std::vector<Operation>>(std::move(calls));
-    auto lost = std::make_shared<bool>(false);
+    auto held = std::make_shared<std::optional<std::uint64_t>>();  // the epoch whose lease we hold
     database.submit(
         db::Database::Mode::write,
-        [this, operations, lost](db::Connection& connection) {
-          *lost = !holds_lease(connection, process_id());
-          if (!*lost) run_operations(connection, *operations);
+        [this, operations, held](db::Connection& connection) {
+          // In this order: a new id comes after its epoch, so the epoch read last is never older than the id.
+          const auto id = lease.process_id();
+          const auto epoch = lease.epoch();
+          held->reset();
+          if (!holds_lease(connection, id)) return;
+          run_operations(connection, *operations, epoch);
+          *held = epoch;
         },
-        [self = shared_from_this(), operations, lost, done = std::move(done)](std::exception_ptr error) mutable {
+        [self = shared_from_this(), operations, held, done = std::move(done)](std::exception_ptr error) mutable {
           if (!error) {
-            const Committed result{*lost ? Committed::Kind::lease_lost : Committed::Kind::ok};
-            return done(
-                std::vector<async::Outcome<Committed>>(operations->size(), async::Outcome<Committed>(std::in_place_index<0>, result)));
+            std::vector<async::Outcome<Committed>> outcomes;
+            for (const auto& operation : *operations)
+              outcomes.emplace_back(std::in_place_index<0>,
+                                    Committed{*held == operation.epoch ? Committed::Kind::ok : Committed::Kind::lease_lost});
+            return done(std::move(outcomes));
           }
           if (!is_data_error(error)) return done(all_failed<Committed>(operations->size(), error));
           self->bisect_commits(std::move(*operations), error, std::move(done));
@@ -230,7 +244,7 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
 
   /// One turn was refused: because its event was decided before, or because the conversation has moved on.
   void explain_conflict(const Operation& operation, const std::exception_ptr& error, CommitsDone done) {
-    const auto* held = std::get_if<Turn>(&operation);
+    const auto* held = std::get_if<Turn>(&operation.step);
     const auto* turn = held == nullptr ? nullptr : held->get();
     if (turn == nullptr || !turn->message_id || !is_conflict(error)) return done(all_failed<Committed>(1, error));
     auto found = std::make_shared<std::optional<state::State>>();
@@ -289,7 +303,7 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
 
   const Settings settings;
   db::Database& database;
-  const std::function<std::string()> process_id;
+  const Lease lease;
   std::atomic<std::int64_t> last_seq{0};
   async::Batcher<Call, Seqs> admissions;
   async::Batcher<Operation, Committed> commits;
@@ -297,8 +311,8 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
   async::Batcher<MessageId, Found> by_id;
 };
 
-Storage::Storage(Settings settings, db::Database& database, std::function<std::string()> process_id)
-    : impl_(std::make_shared<Impl>(settings, database, std::move(process_id))) {}
+Storage::Storage(Settings settings, db::Database& database, Lease lease)
+    : impl_(std::make_shared<Impl>(settings, database, std::move(lease))) {}
 Storage::~Storage() = default;
 
 db::Database& Storage::database() noexcept { return impl_->database; }
@@ -325,23 +339,23 @@ asio::awaitable<Committed> append_external(state::Store& store, Turn turn) {
 
 }  // namespace
 
-asio::awaitable<Committed> Storage::commit(std::shared_ptr<const state::State> turn) {
+asio::awaitable<Committed> Storage::commit(std::shared_ptr<const state::State> turn, std::uint64_t epoch) {
   if (impl_->settings.external != nullptr) co_return co_await append_external(*impl_->settings.external, std::move(turn));
-  co_return co_await impl_->commits.call(std::move(turn), busy());
+  co_return co_await impl_->commits.call(Operation{std::move(turn), epoch}, busy());
 }
 
-asio::awaitable<bool> Storage::done(const Item& item) {
-  const auto result = co_await impl_->commits.call(Done{item.seq, item.parked}, busy());
+asio::awaitable<bool> Storage::done(const Item& item, std::uint64_t epoch) {
+  const auto result = co_await impl_->commits.call(Operation{Done{item.seq, item.parked}, epoch}, busy());
   co_return result.kind == Committed::Kind::ok;
 }
 
-asio::awaitable<bool> Storage::save_progress(const Item& item) {
-  const auto result = co_await impl_->commits.call(Progress{item.seq, item.parked, item.parts_sent}, busy());
+asio::awaitable<bool> Storage::save_progress(const Item& item, std::uint64_t epoch) {
+  const auto result = co_await impl_->commits.call(Operation{Progress{item.seq, item.parked, item.parts_sent}, epoch}, busy());
   co_return result.kind == Committed::Kind::ok;
 }
 
-asio::awaitable<bool> Storage::park(Parking parking) {
-  const auto result = co_await impl_->commits.call(std::move(parking), busy());
+asio::awaitable<bool> Storage::park(Parking parking, std::uint64_t epoch) {
+  const auto result = co_await impl_->commits.call(Operation{std::move(parking), epoch}, busy());
   co_return result.kind == Committed::Kind::ok;
 }
 

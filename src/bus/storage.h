@@ -36,8 +36,13 @@ class Storage {
     /// The states live in the bus's own database and are appended in its transactions. Otherwise `external` has them.
     state::Store* external = nullptr;
   };
-  /// `process_id`: empty on SQLite (nothing to guard); read before every commit.
-  Storage(Settings settings, db::Database& database, std::function<std::string()> process_id);
+  /// What a commit is guarded by. The epoch grows when this process has lost everything, before its id changes: a commit of an older epoch
+  /// is refused, also one that waited in the queue meanwhile. Both are called on any thread.
+  struct Lease {
+    std::function<std::string()> process_id;
+    std::function<std::uint64_t()> epoch;
+  };
+  Storage(Settings settings, db::Database& database, Lease lease);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -45,12 +50,12 @@ class Storage {
   /// Stores events; their seqs in the same order, 0 for those that became dead letters. The events are left in place.
   [[nodiscard]] asio::awaitable<std::vector<std::int64_t>> admit(std::shared_ptr<std::vector<Event>> events);
 
-  /// Appends the turn, guarded by the lease. `turn->version` is the one after the latest known.
-  [[nodiscard]] asio::awaitable<Committed> commit(std::shared_ptr<const state::State> turn);
+  /// Appends the turn, guarded by the lease of this epoch. `turn->version` is the one after the latest known.
+  [[nodiscard]] asio::awaitable<Committed> commit(std::shared_ptr<const state::State> turn, std::uint64_t epoch);
   /// The event is answered or ignored: its row goes. False when the lease was lost.
-  [[nodiscard]] asio::awaitable<bool> done(const Item& item);
-  [[nodiscard]] asio::awaitable<bool> save_progress(const Item& item);
-  [[nodiscard]] asio::awaitable<bool> park(Parking parking);
+  [[nodiscard]] asio::awaitable<bool> done(const Item& item, std::uint64_t epoch);
+  [[nodiscard]] asio::awaitable<bool> save_progress(const Item& item, std::uint64_t epoch);
+  [[nodiscard]] asio::awaitable<bool> park(Parking parking, std::uint64_t epoch);
 
   [[nodiscard]] asio::awaitable<std::optional<state::State>> find_latest(const chat::ConversationId& conversation);
   [[nodiscard]] asio::awaitable<std::optional<state::State>> find_by_message_id(const MessageId& id);

@@ -9,10 +9,10 @@ constexpr std::string_view style = R"css(
 :root{color-scheme:light dark;--line:#8884;--soft:#8882;--accent:#2f7d4f}
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1.5rem}
 h1{font-size:1.4rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}
-code,pre,textarea,input{font:13px/1.45 ui-monospace,monospace}
+code,pre,textarea,input{font:13px/1.45 ui-monospace,monospace}code,pre{overflow-wrap:anywhere}
 header{display:flex;flex-wrap:wrap;gap:1rem;align-items:end;justify-content:space-between;border-bottom:1px solid var(--line);padding-bottom:1rem}
 details.op{border:1px solid var(--line);border-radius:6px;margin:.4rem 0}
-details.op>summary{cursor:pointer;padding:.5rem .75rem;display:flex;gap:.75rem;align-items:baseline;list-style:none}
+details.op>summary{cursor:pointer;padding:.5rem .75rem;display:flex;flex-wrap:wrap;gap:0 .75rem;align-items:baseline;list-style:none}
 details.op>div{padding:0 .75rem .75rem;border-top:1px solid var(--line)}
 .m{font-weight:700;min-width:4.2rem;color:var(--accent)}.m.delete{color:#b3362b}.m.post{color:#2060b0}.m.put,.m.patch{color:#9a6a00}
 .s{opacity:.75;margin-left:auto;text-align:right}

@@ -9,7 +9,8 @@
 namespace loquat::state {
 namespace {
 
-constexpr int most_attempts = 6;
+/// Of two batches that append to one conversation at once one wins, so each attempt is about a coin's throw.
+constexpr int most_attempts = 30;
 
 struct Newest {
   std::int64_t version = 0;

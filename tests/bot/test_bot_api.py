@@ -74,7 +74,7 @@ def publish(service):
     """Builds and waits until it is live."""
     before = service.get("/admin/nlu/status").json()["version"]
     assert service.post("/admin/train/build_models", {}).json() == {"status": "training started in the background"}
-    assert eventually(lambda: service.get("/admin/nlu/status").json()["version"] > before, 10)
+    assert eventually(lambda: (s := service.get("/admin/nlu/status").json())["version"] > before and s["state"] == "ready", 10)
     return before + 1
 
 
