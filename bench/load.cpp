@@ -2,7 +2,7 @@
 // only meet the deduplication), signed as Meta does.
 //
 // usage: load HOST PORT KIND CONNECTIONS SECONDS [RATE]
-//   KIND: webhook             POST /webhook, one text message each, of 5000 people
+//   KIND: webhook             POST /webhook of 1 KB, one text message each, of 5000 people
 //         get:PATH            GET PATH
 //         put-state           PUT /states/{one of 500}, a state of 1 KB
 //         get-state           GET /states/{one of 500}
@@ -66,12 +66,14 @@ class Requests {
  private:
   std::string webhook(std::uint64_t number) {
     static const std::vector<std::string> texts{"hello", "opening hours", "where are you", "thanks", "something else entirely"};
+    // A body is 1 KB, as those of the bare limits are.
+    static const std::string long_text(780, 'x');
     const auto now =
         std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
     const std::string body = R"({"object":"page","entry":[{"id":"1","time":)" + now + R"(,"messaging":[{"sender":{"id":"9)" +
                              std::to_string(100000 + number % 5000) + R"("},"recipient":{"id":"1"},"timestamp":)" + now +
                              R"(,"message":{"mid":"m_)" + run_ + "_" + std::to_string(number) + R"(","text":")" +
-                             texts[number % texts.size()] + R"("}}]}]})";
+                             texts[number % texts.size()] + " " + long_text + R"("}}]}]})";
     return with_body("POST", "/webhook", body, "X-Hub-Signature-256: sha256=" + hmac_.sign(body) + "\r\n");
   }
 

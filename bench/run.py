@@ -19,7 +19,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
-from support.processes import Loquat, Postgres, eventually, free_port, request  # noqa: E402
+from support.processes import Loquat, Postgres, eventually, free_port, intent, request, write_bot  # noqa: E402
 
 BUILD = ROOT / "build/release"
 BINARY = os.environ.get("LOQUAT_BINARY", str(BUILD / "loquat"))
@@ -89,8 +89,9 @@ class Bench:
 
     def postgres(self):
         if self._postgres is None:
-            (self.folder / "pg").mkdir(exist_ok=True)
-            self._postgres = Postgres(self.folder / "pg")
+            folder = tempfile.mkdtemp(prefix="loquat-bench-pg-")  # of its own: the server's user must reach it
+            self.stops.append(lambda: shutil.rmtree(folder, ignore_errors=True))
+            self._postgres = Postgres(folder)
             self.stops.append(self._postgres.stop)
         return self._postgres
 
@@ -100,6 +101,7 @@ class Bench:
 
     def bare(self, mode, core):
         process = subprocess.Popen(["taskset", "-c", str(core), BARE, "0", mode], stdout=subprocess.PIPE, text=True)
+        self.stops.append(process.kill)
         port = int(process.stdout.readline().split()[1])
         return process, port
 
@@ -108,7 +110,12 @@ class Bench:
         url = f"sqlite:///{folder}/loquat.db" if database == "sqlite" else self.postgres().database()
         settings = {"DATABASE_URL": url, "LOG_LEVEL": "warning", "IO_THREADS": "1", "TYPING": "off", "PAGE_RATE_TEXT": "0", "APP_SECRET": "appsecret", "VERIFY_TOKEN": "v",
                     "PAGE_ACCESS_TOKEN": "tok", "GRAPH_API_URL": f"http://127.0.0.1:{graph_port}", "REST_RATE_PER_THREAD": "1000000"}
-        process = Loquat(folder, *targets, binary=BINARY, env=settings | (env or {}))
+        process = Loquat(folder, *targets, binary=BINARY, env=settings | (env or {}), start=False)
+        if not targets:  # one reply a message, as the peer's bot gives
+            imported = process.run("import", write_bot(folder / "bot.json", intent("fallback", "I do not know that yet", "Default Fallback intent")))
+            assert imported.returncode == 0, imported.stderr
+        process.start()
+        self.stops.append(process.kill)
         pin(process.process.pid, 0)
         if database != "sqlite":
             time.sleep(0.3)
@@ -126,6 +133,7 @@ class Bench:
         else:
             env |= {"DB_URL": f"sqlite:///{self.folder}/peer-{port}.db"}
         process = subprocess.Popen(["taskset", "-c", "0", str(pathlib.Path(self.options.peer) / "start.sh"), service, str(port)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.stops.append(process.kill)
         assert eventually(lambda: answers(port), 30), f"the peer's {service} does not start"
         if database == "postgres":
             self.pin_postgres()
@@ -285,7 +293,7 @@ class Bench:
         self.row(f"resident memory after {sent:,} messages, MiB", "loaded MiB", "", "80")
 
     def close(self):
-        for stop in self.stops:
+        for stop in reversed(self.stops):
             stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -12,3 +12,7 @@ find_package(prometheus-cpp REQUIRED)
 find_package(GTest 1.12 REQUIRED)
 find_package(benchmark 1.7 REQUIRED)
 find_package(Threads REQUIRED)
+
+# The allocator of the release binary: a message's objects are made on one thread and freed on another, which glibc's does slowly. The
+# sanitizers bring their own.
+find_library(JEMALLOC_LIBRARY jemalloc REQUIRED)

@@ -28,7 +28,7 @@ const std::vector<SettingInfo> settings{
     {"HOST", "127.0.0.1", "address to listen on"},
     {"PORT", "8000", "port to listen on; 0 takes any free one"},
     {"ADMIN_PORT", "", "serves /admin, /docs and /metrics apart from the public port"},
-    {"ROOT_PATH", "", "prefix that a proxy leaves on, such as /api"},
+    {"ROOT_PATH", "", "prefix of the paths behind a proxy, such as /api, whether it takes it off or leaves it on"},
     {"TRUSTED_PROXIES", "", "networks whose X-Forwarded-For is believed"},
     {"CORS_ORIGINS", "", "origins of web pages that may call, separated by commas"},
     {"IO_THREADS", "[number of cores, at most 4]", "event loops"},

@@ -13,11 +13,11 @@
 namespace loquat::async {
 
 /// Collects the calls of many coroutines, on any loops, and hands them on as one array. It never waits on a timer: the
-/// first call starts a batch at once, and what arrives while batches are under way forms the next one. So a batch
-/// grows with the load, and an idle system has no delay.
+/// first call starts a batch as soon as its loop has run what was ready with it (so requests that came together go together), and
+/// what arrives while batches are under way forms the next one. So a batch grows with the load, and an idle system has no delay.
 ///
-/// `In` is one call's argument, `Out` its answer. `run` starts one batch, on the thread that calls it: it must not block
-/// (it submits to a pool) and has the batch's `Done` called exactly once, from any thread, with one outcome a call in the
+/// `In` is one call's argument, `Out` its answer. `run` starts one batch, on a loop's thread or on that which ends the batch before: it
+/// must not block (it submits to a pool) and has the batch's `Done` called exactly once, from any thread, with one outcome a call in the
 /// same order.
 template <class In, class Out>
 class Batcher {
@@ -36,16 +36,20 @@ class Batcher {
   /// Thread-safe. Throws what the batch answers for this call; `full` is thrown when the queue is full.
   [[nodiscard]] asio::awaitable<Out> call(In argument, std::exception_ptr full) {
     co_return co_await await_completion<Out>([state = state_, argument = std::move(argument), full](Completion<Out> completion) mutable {
+      bool start = false;
+      const auto executor = completion.executor();
       {
         const std::lock_guard lock(state->mutex);
         if (state->arguments.size() < state->settings.queue_limit) {
           state->arguments.push_back(std::move(argument));
           state->completions.push_back(std::move(completion));
           full = nullptr;
+          // With all batches under way the end of one starts the next.
+          start = state->under_way < state->settings.concurrent && !std::exchange(state->pump_is_due, true);
         }
       }
       if (full) return completion.reject(full);  // NOLINT(bugprone-use-after-move): moved only where full became null
-      State::pump(state);
+      if (start) asio::post(executor, [state] { State::pump(state); });
     });
   }
 
@@ -64,6 +68,7 @@ class Batcher {
         std::vector<Completion<Out>> completions;
         {
           const std::lock_guard lock(self->mutex);
+          self->pump_is_due = false;
           if (self->arguments.empty() || self->under_way == self->settings.concurrent) return;
           ++self->under_way;
           arguments = take_front(self->arguments, self->settings.most);
@@ -108,6 +113,7 @@ class Batcher {
     std::vector<In> arguments;
     std::vector<Completion<Out>> completions;
     std::size_t under_way = 0;
+    bool pump_is_due = false;  ///< a loop is about to call it
   };
 
   std::shared_ptr<State> state_;

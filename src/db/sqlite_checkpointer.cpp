@@ -5,7 +5,7 @@
 namespace loquat::db {
 namespace {
 
-constexpr int pages_to_checkpoint = 1'000;  // 4 MB
+constexpr int pages_to_checkpoint = 4'000;  // 16 MB
 constexpr int pages_to_truncate = 16'000;   // 64 MB: a passive checkpoint cannot keep up with a steady writer
 constexpr int truncate_wait_ms = 50;        // how long writers may be held up by a reader then
 

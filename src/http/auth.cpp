@@ -35,6 +35,14 @@ std::string_view bearer_token(std::string_view authorization) {
   return text::trim_ascii(authorization.substr(scheme.size()));
 }
 
+/// Throws Error(forbidden) when a browser sends it from a page that is not ours.
+void refuse_foreign_pages(const Request& request, const Origins& origins, std::string_view forwarded_host) {
+  const bool only_reads = request.method == Method::get || request.method == Method::head;
+  const bool is_ours = only_reads ? may_read_from_browser(request.headers, origins, forwarded_host)
+                                  : is_own_origin(request.headers, origins, forwarded_host);
+  if (!is_ours) throw Error(Code::forbidden, "Not allowed from this origin");
+}
+
 }  // namespace
 
 Authenticator::Authenticator(const ServerSettings& settings)
@@ -82,7 +90,7 @@ Principal Authenticator::authenticate(const Request& request, std::string_view p
   const auto cookie = find_cookie(request.headers, session_cookie);
   auto name = cookie ? check_session(*cookie, now()) : std::nullopt;
   if (!name) throw Error(Code::unauthenticated, "Not authenticated");
-  if (!is_own_origin(request.headers, origins_, forwarded_host)) throw Error(Code::forbidden, "Not allowed from this origin");
+  refuse_foreign_pages(request, origins_, forwarded_host);
   return {std::move(*name), false};
 }
 
@@ -95,7 +103,7 @@ void Authenticator::require_open(const Request& request, std::string_view forwar
   if (on_loopback_ && !is_loopback_host(host_of_authority(request.headers.get("Host")))) {
     throw Error(Code::forbidden, "Without a token admin paths answer to localhost only");
   }
-  if (!is_own_origin(request.headers, origins_, forwarded_host)) throw Error(Code::forbidden, "Not allowed from this origin");
+  refuse_foreign_pages(request, origins_, forwarded_host);
 }
 
 bool Authenticator::is_from_this_machine(const Request& request, const IpAddress& peer) const {

@@ -27,9 +27,12 @@ ServerSettings with_tokens() {
 }
 
 /// "name", "name (service)", or the error's code as a number.
-std::string who(const Authenticator& authenticator, const Lines& lines, std::string_view pattern = "/admin/intents") {
+std::string who(const Authenticator& authenticator, const Lines& lines, std::string_view pattern = "/admin/intents",
+                Method method = Method::get) {
   try {
-    const auto principal = authenticator.authenticate(make_request(lines), pattern);
+    auto request = make_request(lines);
+    request.method = method;
+    const auto principal = authenticator.authenticate(request, pattern);
     return principal.name + (principal.is_service ? " (service)" : "");
   } catch (const Error& error) {
     return error.code() == Code::unauthenticated ? "401" : error.code() == Code::forbidden ? "403" : "?";
@@ -97,6 +100,22 @@ TEST(Authenticator, TakesSessionsFromOwnPagesOnly) {
   EXPECT_EQ(with({{"Sec-Fetch-Site", "cross-site"}}), "403");
 }
 
+TEST(Authenticator, ALinkToADownloadCountsByThePageItIsOn) {
+  const Authenticator authenticator(with_tokens());
+  const std::string cookie = "loquat_session=" + authenticator.make_session("first token", now())->cookie;
+  const auto with = [&](Lines lines, Method method = Method::get) {
+    lines.insert(lines.begin(), {{"Host", "bot.example"}, {"Cookie", cookie}, {"Sec-Fetch-Site", "cross-site"}});
+    return who(authenticator, lines, "/admin/bots/default/export", method);
+  };
+  EXPECT_EQ(with({{"Referer", "https://panel.example/admin/settings?tab=data"}}), "admin");
+  EXPECT_EQ(with({{"Referer", "https://panel.example"}}, Method::head), "admin");
+  EXPECT_EQ(with({{"Referer", "https://panel.example/"}}, Method::post), "403") << "a form posts with an Origin";
+  EXPECT_EQ(with({{"Referer", "https://panel.example/"}, {"Origin", "null"}}), "403");
+  for (const auto* page : {"https://evil.example/", "https://panel.example.evil/", "https://evil.example/https://panel.example/",
+                           "panel.example/", "", "https://panel.example@evil.example/", "http://panel.example/"})
+    EXPECT_EQ(with({{"Referer", page}}), "403") << page;
+}
+
 TEST(Authenticator, OpenOnLoopbackMeansThisMachineOnly) {
   ServerSettings settings;
   settings.auth.open = true;
@@ -113,7 +132,10 @@ TEST(Authenticator, OpenOnLoopbackMeansThisMachineOnly) {
   EXPECT_EQ(who(authenticator, {{"Host", "localhost:8000"}, {"Origin", "http://localhost:8000"}}), "anonymous");
   EXPECT_EQ(who(authenticator, {{"Host", "localhost:8000"}, {"Origin", "http://localhost:3000"}}), "anonymous") << "a loopback origin";
   EXPECT_EQ(who(authenticator, {{"Host", "localhost:8000"}, {"Origin", "http://evil.example"}}), "403");
+  EXPECT_EQ(who(authenticator, {{"Host", "localhost:8000"}, {"Origin", "http://localhost:3000@evil.example"}}), "403");
   EXPECT_EQ(who(authenticator, {{"Host", "localhost:8000"}, {"Sec-Fetch-Site", "cross-site"}}), "403");
+  EXPECT_EQ(who(authenticator, {{"Host", "localhost:8000"}, {"Sec-Fetch-Site", "cross-site"}, {"Referer", "http://127.0.0.1:3000/admin"}}),
+            "anonymous");
   EXPECT_EQ(who(authenticator, {{"Host", "localhost"}, {"Authorization", "Bearer from before"}}), "anonymous");
 }
 

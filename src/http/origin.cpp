@@ -82,7 +82,7 @@ Origins::Origins(std::span<const std::string> listed, bool loopback) : loopback_
 bool Origins::names(std::string_view origin) const {
   const std::string text = normalize_origin(origin);
   if (std::ranges::find(listed_, text) != listed_.end()) return true;
-  return loopback_ && (text.starts_with("http://") || text.starts_with("https://")) &&
+  return loopback_ && (text.starts_with("http://") || text.starts_with("https://")) && !text.contains('@') &&
          is_loopback_host(host_of_authority(authority_of_origin(text)));
 }
 
@@ -97,6 +97,16 @@ bool is_own_origin(const Headers& headers, const Origins& origins, std::string_v
   // "none": the person typed the address.
   const auto site = headers.find("Sec-Fetch-Site");
   return !site || *site == "same-origin" || *site == "none";
+}
+
+bool may_read_from_browser(const Headers& headers, const Origins& origins, std::string_view forwarded_host) {
+  if (is_own_origin(headers, origins, forwarded_host)) return true;
+  const auto referer = headers.find("Referer");
+  if (!referer || headers.find("Origin")) return false;
+  // scheme://authority of it; what follows is the page's own.
+  const auto scheme_end = referer->find("://");
+  if (scheme_end == std::string_view::npos) return false;
+  return origins.names(referer->substr(0, referer->find_first_of("/?#", scheme_end + 3)));
 }
 
 void add_cors_headers(Response& response, const Headers& request, const Origins& origins) {

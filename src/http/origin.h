@@ -39,6 +39,9 @@ class Origins {
 /// Whether a browser's request comes from our own pages: Origin and Sec-Fetch-Site are absent or same-origin, or the
 /// origin is one of `origins`. `forwarded_host`: X-Forwarded-Host of a trusted proxy, or empty.
 [[nodiscard]] bool is_own_origin(const Headers& headers, const Origins& origins, std::string_view forwarded_host = {});
+/// The same for a request that only reads (GET, HEAD): a browser that follows a link to a download sends no Origin, so the origin of the
+/// page that the link is on (Referer, which pages cannot forge) counts when it is one of `origins`.
+[[nodiscard]] bool may_read_from_browser(const Headers& headers, const Origins& origins, std::string_view forwarded_host = {});
 
 /// CORS headers of an answer.
 void add_cors_headers(Response& response, const Headers& request, const Origins& origins);
