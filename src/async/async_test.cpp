@@ -129,13 +129,33 @@ TEST(Batcher, CollectsWhatArrivesDuringABatch) {
       done(std::move(outcomes));
     });
   });
+  const auto started = [&] {
+    const std::lock_guard lock(mutex);
+    return sizes.size();
+  };
   std::vector<std::future<int>> calls;
-  for (int i = 0; i < 50; ++i) calls.push_back(loop.start(batcher.call(i, nullptr)));
+  calls.push_back(loop.start(batcher.call(0, nullptr)));
+  while (started() < 1) std::this_thread::yield();
+  for (int i = 1; i < 50; ++i) calls.push_back(loop.start(batcher.call(i, nullptr)));
   while (batcher.waiting() < 49) std::this_thread::yield();
   release.set_value();
   for (int i = 0; i < 50; ++i) EXPECT_EQ(calls[static_cast<std::size_t>(i)].get(), i * 2);
   const std::lock_guard lock(mutex);
   EXPECT_EQ(sizes, (std::vector<std::size_t>{1, 49}));
+}
+
+TEST(Batcher, CallsThatCameTogetherGoTogether) {
+  asio::io_context loop(1);
+  std::vector<std::size_t> sizes;
+  Batcher<int, int> batcher({}, [&](const std::vector<int>& numbers, Batcher<int, int>::Done done) {
+    sizes.push_back(numbers.size());
+    done(std::vector<Outcome<int>>(numbers.size(), Outcome<int>(std::in_place_index<0>, 1)));
+  });
+  std::vector<std::future<int>> calls;
+  for (int i = 0; i < 10; ++i) calls.push_back(asio::co_spawn(loop, batcher.call(i, nullptr), asio::use_future));
+  loop.run();
+  for (auto& call : calls) EXPECT_EQ(call.get(), 1);
+  EXPECT_EQ(sizes, std::vector<std::size_t>{10});
 }
 
 TEST(Batcher, EachCallGetsItsOwnOutcome) {
@@ -171,6 +191,11 @@ TEST(Batcher, AFullQueueRefuses) {
       kept.push_back(std::move(done));
     });
     auto first = loop.start(batcher.call(1, nullptr));
+    const auto has_started = [&] {
+      const std::lock_guard lock(mutex);
+      return !kept.empty();
+    };
+    while (!has_started()) std::this_thread::yield();
     auto second = loop.start(batcher.call(2, nullptr));
     while (batcher.waiting() < 1) std::this_thread::yield();
     const auto full = std::make_exception_ptr(Error(Code::unavailable, "full"));

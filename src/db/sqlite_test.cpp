@@ -155,15 +155,15 @@ TEST(Sqlite, TheLogIsMovedIntoTheFile) {
   const testing::TemporaryDirectory directory;
   const auto database = open_file(directory);
   await(database->run([](Connection& c) { c.script("CREATE TABLE v (id integer, t text)"); }));
-  for (std::int64_t i = 0; i < 40; ++i) {
+  for (std::int64_t i = 0; i < 120; ++i) {
     await(database->write([i](Connection& c) { c("INSERT INTO v VALUES ($1, $2)", i, std::string(200'000, 'x')); }));
   }
   std::uintmax_t size = 0;
-  for (int i = 0; i < 200 && size < 4'000'000; ++i) {
+  for (int i = 0; i < 200 && size < 12'000'000; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     size = std::filesystem::file_size(directory.file("made/here/test.db"));
   }
-  EXPECT_GE(size, 4'000'000U);
+  EXPECT_GE(size, 12'000'000U);
 }
 
 // ThreadSanitizer forbids threads in a child that was forked by a program with threads.
