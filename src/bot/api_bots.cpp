@@ -16,9 +16,7 @@ constexpr std::string_view default_bot = "default";
 asio::awaitable<http::Response> get_config(AdminStore& admin, http::Request& request) {
   const auto stored = co_await admin.find_config(request.path_parameter("name"));
   if (!stored) refuse_bot();
-  auto config = schema::write(read_config_body(stored->config));
-  if (!request.principal.is_service) config = mask_config(config);
-  auto response = http::Response::json(config);
+  auto response = http::Response::json(mask_config(schema::write(read_config_body(stored->config))));
   response.headers.set("ETag", make_etag(stored->version));
   co_return response;
 }

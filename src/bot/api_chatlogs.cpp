@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/id.h"
 #include "core/query_values.h"
+#include "state/api.h"
 
 namespace loquat::bot {
 namespace {
@@ -71,19 +72,7 @@ asio::awaitable<http::Response> remove_thread(state::Store& states, const EraseT
 }
 
 state::SearchQuery read_search(const http::Request& request) {
-  schema::Issues issues;
-  const schema::QueryReader query(request.query, issues);
-  state::SearchQuery search;
-  search.text = query.find_text("q");
-  search.intent = query.find_text("intent");
-  search.channel = query.find_text("channel");
-  search.min_confidence = query.find_number("min_confidence");
-  search.max_confidence = query.find_number("max_confidence");
-  search.start_date = query.find_time("start_date");
-  search.end_date = query.find_time("end_date");
-  search.before = query.find_text("before");
-  search.limit = static_cast<std::size_t>(query.integer("limit", 50, {.at_least = 1, .at_most = most_items}));
-  issues.throw_if_any();
+  auto search = state::read_search(request, "q", 50, most_items);
   // A form sends what was left empty too.
   for (auto* filter : {&search.text, &search.intent, &search.channel, &search.before}) {
     if (*filter && (*filter)->empty()) filter->reset();

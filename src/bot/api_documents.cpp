@@ -18,14 +18,14 @@ std::string path_id(const http::Request& request, Kind kind) {
   return std::move(*id);
 }
 
-json::object show(const http::Request& request, Kind kind, Document document) {
-  if (!request.principal.is_service) document.body = mask_document(kind, std::move(document.body));
+json::object show(Kind kind, Document document) {
+  document.body = mask_document(kind, std::move(document.body));
   return with_id(document);
 }
 
-http::Response show_one(const http::Request& request, Kind kind, Document document) {
+http::Response show_one(Kind kind, Document document) {
   const auto version = document.version;
-  auto response = http::Response::json(show(request, kind, std::move(document)));
+  auto response = http::Response::json(show(kind, std::move(document)));
   response.headers.set("ETag", make_etag(version));
   return response;
 }
@@ -68,7 +68,7 @@ asio::awaitable<http::Response> list(AdminStore& admin, Kind kind, http::Request
   auto documents = co_await admin.list(kind);
   json::array out;
   out.reserve(documents.size());
-  for (auto& document : documents) out.push_back(show(request, kind, std::move(document)));
+  for (auto& document : documents) out.push_back(show(kind, std::move(document)));
   co_return http::Response::json(std::move(out));
 }
 
@@ -80,13 +80,13 @@ asio::awaitable<http::Response> create(AdminStore& admin, Kind kind, http::Reque
   give_ids(body.members, nullptr);
   auto document = co_await admin.create(kind, std::move(body.members));
   audit(request, std::string(word(kind)) + " created", document.id);
-  co_return show_one(request, kind, std::move(document));
+  co_return show_one(kind, std::move(document));
 }
 
 asio::awaitable<http::Response> get(AdminStore& admin, Kind kind, http::Request& request) {
   auto document = co_await admin.find(kind, path_id(request, kind));
   if (!document) throw Error(Code::not_found, not_found_message(kind));
-  co_return show_one(request, kind, std::move(*document));
+  co_return show_one(kind, std::move(*document));
 }
 
 asio::awaitable<http::Response> put(AdminStore& admin, Kind kind, http::Request& request) {

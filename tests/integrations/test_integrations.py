@@ -8,7 +8,7 @@ import sqlite3
 
 import pytest
 
-from support.processes import Loquat, eventually, sqlite_sql, temporary_folder
+from support.processes import Loquat, eventually, serve_store, sqlite_sql, temporary_folder
 
 MASK = "•" * 8
 TOKEN = {"Authorization": "Bearer service-token"}
@@ -31,16 +31,9 @@ def store_env(kind, request, folder):
 def service(request):
     """`serve integrations`, alone, with the old variables; or the whole product whose integrations are in such a process."""
     folder = pathlib.Path(temporary_folder())
-    env = store_env("sqlite" if request.param == "other process" else request.param, request, folder)
-    token = {"SERVICE_TOKEN": "service-token"}
-    processes = [Loquat(folder, "integrations", env=env | token)]
-    if request.param == "other process":
-        processes.append(Loquat(folder, env=token | {"INTEGRATIONS_URL": processes[0].url, "DATABASE_URL": f"sqlite:///{folder}/own.db"}, data_dir=folder / "own"))
-    process = processes[-1]
-    process.names = (f"id{n}" for n in range(10_000))
-    yield process
-    for each in reversed(processes):
-        each.stop()
+    for process in serve_store("integrations", "INTEGRATIONS_URL", None if request.param == "other process" else store_env(request.param, request, folder)):
+        process.names = (f"id{n}" for n in range(10_000))
+        yield process
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -168,6 +168,14 @@ def test_another_site_has_no_use_of_the_cookie(browser, shop, start):
     browser.get_log("browser")
 
 
+def test_a_download_linked_from_another_port_of_this_machine(browser, shop, start):
+    """The old admin front end exports a bot by sending the browser to the file: a request without an Origin."""
+    process = start()
+    browser.get(shop(f"""<button onclick="location.href = '{process.url}/admin/bots/default/export'">Export</button>"""))
+    find(browser, "button")[0].click()
+    assert eventually(lambda: [entry["status"] for entry in process.logs() if entry.get("path") == "/admin/bots/default/export"]) == [200]
+
+
 def test_documentation(browser, start):
     process = start()
     browser.get(f"{process.url}/docs")

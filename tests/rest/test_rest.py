@@ -11,7 +11,7 @@ import pytest
 
 from support.processes import eventually, intent, write_bot
 
-SECONDS = float(os.environ.get("LOQUAT_CROWD_SECONDS", "12"))
+SECONDS = float(os.environ.get("LOQUAT_CROWD_SECONDS", "60"))
 CROWD = int(os.environ.get("LOQUAT_CROWD", "100"))
 NOT_AVAILABLE = "Service is not available. Please try again later."
 PATHS = ["/bots/channels/rest/webbook", "/bots/channels/rest/webbook/", "/bots/channels/rest/webhook", "/bots/channels/rest/webhook/"]

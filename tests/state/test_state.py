@@ -15,7 +15,7 @@ import urllib.parse
 
 import pytest
 
-from support.processes import Loquat, Postgres, eventually, free_port, sqlite_sql, temporary_folder
+from support.processes import Loquat, Postgres, eventually, free_port, serve_store, sqlite_sql, temporary_folder
 
 MEMBERS = ["thread_id", "user_message", "bot_message", "nlu", "context", "intent", "parameters", "extracted_parameters", "missing_parameters", "complete", "current_node", "date"]
 EMPTY = {"user_message": None, "bot_message": None, "nlu": {}, "context": {}, "intent": {}, "parameters": [], "extracted_parameters": {}, "missing_parameters": [], "complete": False,
@@ -37,16 +37,9 @@ def store_env(kind, request, folder):
 def service(request):
     """`serve state`, alone; or the whole product whose states are in such a process."""
     folder = pathlib.Path(temporary_folder())
-    env = store_env("sqlite" if request.param == "other process" else request.param, request, folder)
-    token = {"SERVICE_TOKEN": "service-token"}
-    processes = [Loquat(folder, "state", env=env | token)]
-    if request.param == "other process":
-        processes.append(Loquat(folder, env=token | {"STATE_URL": processes[0].url, "DATABASE_URL": f"sqlite:///{folder}/own.db"}, data_dir=folder / "own"))
-    process = processes[-1]
-    process.people = (f"person{n}" for n in range(100_000))
-    yield process
-    for each in reversed(processes):
-        each.stop()
+    for process in serve_store("state", "STATE_URL", None if request.param == "other process" else store_env(request.param, request, folder)):
+        process.people = (f"person{n}" for n in range(100_000))
+        yield process
     shutil.rmtree(folder, ignore_errors=True)
 
 

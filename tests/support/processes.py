@@ -245,6 +245,21 @@ class Loquat:
         return self.process.returncode
 
 
+def serve_store(target, url_setting, env):
+    """`serve TARGET` alone with these settings; or, where env is None, the whole product (on SQLite) whose store, named by url_setting, is in
+    such a process. Gives the process to ask; after the yield all are stopped."""
+    folder = pathlib.Path(temporary_folder())
+    token = {"SERVICE_TOKEN": "service-token"}
+    own = env if env is not None else {"DATABASE_URL": f"sqlite:///{folder}/loquat.db"}
+    processes = [Loquat(folder, target, env=own | token)]
+    if env is None:
+        processes.append(Loquat(folder, env=token | {url_setting: processes[0].url, "DATABASE_URL": f"sqlite:///{folder}/own.db"}, data_dir=folder / "own"))
+    yield processes[-1]
+    for each in reversed(processes):
+        each.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 FALLBACK, WELCOME = "Default Fallback intent", "Welcome message"  # the names of the first start: an import replaces them
 
 
