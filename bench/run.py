@@ -2,10 +2,11 @@
 """Measures Loquat, in turns with a Python peer and with the bare limits of this machine, and writes docs/benchmarks.md.
 
 usage: ./dev bench [GROUP...] [--peer DIR] [--rounds N] [--seconds S] [--out FILE]
-  GROUP: admit, reply, state, integrations, start, memory (default: all)
+  GROUP: start, admit, latency, reply, scale, state, integrations, memory (default: all)
   --peer DIR: the folder of a Python peer (pg.sh, start.sh, *_service.py); default: ../shared/peer where it is there
 Server on core 0, load, database and stand-ins on core 1; medians; absolute figures drift between hours, ratios less so."""
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -28,10 +29,10 @@ BARE = os.environ.get("LOQUAT_BARE", str(BUILD / "bench/bare_server"))
 CLOCK = os.sysconf("SC_CLK_TCK")
 
 
-def pin(pid, core):
+def pin(pid, cores):
     for task in os.listdir(f"/proc/{pid}/task"):
         try:
-            os.sched_setaffinity(int(task), {core})
+            os.sched_setaffinity(int(task), cores)
         except ProcessLookupError:
             pass
 
@@ -107,7 +108,7 @@ class Bench:
 
     def pin_postgres(self):
         for pid in children(self.postgres().process.pid):
-            pin(pid, 1)
+            pin(pid, {1})
 
     def bare(self, mode, core):
         process = subprocess.Popen(["taskset", "-c", str(core), BARE, "0", mode], stdout=subprocess.PIPE, text=True)
@@ -115,7 +116,7 @@ class Bench:
         port = int(process.stdout.readline().split()[1])
         return process, port
 
-    def loquat(self, database, graph_port, *targets, env=None):
+    def loquat(self, database, graph_port, *targets, env=None, cores=frozenset({0})):
         folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
         url = f"sqlite:///{folder}/loquat.db" if database == "sqlite" else self.postgres().database()
         settings = {"DATABASE_URL": url, "LOG_LEVEL": "warning", "IO_THREADS": "1", "TYPING": "off", "PAGE_RATE_TEXT": "0", "APP_SECRET": "appsecret", "VERIFY_TOKEN": "v",
@@ -126,7 +127,7 @@ class Bench:
             assert imported.returncode == 0, imported.stderr
         process.start()
         self.stops.append(process.kill)
-        pin(process.process.pid, 0)
+        pin(process.process.pid, cores)
         if database != "sqlite":
             time.sleep(0.3)
             self.pin_postgres()
@@ -206,36 +207,72 @@ class Bench:
         self.row("the same, SQLite, against the peer's accept (stores nothing)", "accept sqlite", "peer webhook", "4")
         self.row("the same, PostgreSQL, against the peer's accept", "accept postgres", "peer webhook", "3")
 
-    def reply(self):
-        """Webhook to delivered reply: accepted equals answered."""
+    def latency(self):
+        """How long the 200 takes at half the peak, from the moment a request was due (open loop)."""
         graph, graph_port = self.bare("graph", 1)
 
+        def at_half(database):
+            process = self.loquat(database, graph_port, env={"CONSUMERS": "off"})
+            peak = load(process.port, "webhook", self.options.seconds)
+            process.kill()
+            rate = int((peak["requests"] - peak["errors"]) / peak["seconds"] / 2)
+            process = self.loquat(database, graph_port, env={"CONSUMERS": "off"})
+            result = self.measure(f"half the peak {database}", process.process.pid, process.port, "webhook", rate=rate)
+            result["p99_us"] = result["p99_ms"] * 1000
+            process.kill()
+        self.rounds([lambda: at_half("sqlite"), lambda: at_half("postgres")])
+        graph.kill()
+        self.row("p99 of the 200 at half the peak, SQLite FULL, us", "half the peak sqlite", "", "10,000", "p99_us")
+        self.row("p99 of the 200 at half the peak, PostgreSQL, us", "half the peak postgres", "", "10,000", "p99_us")
+
+    def whole(self, name, pids, ports, graph_port):
+        """One load on each port, until all accepted is answered."""
         def count():
             return request(f"http://127.0.0.1:{graph_port}/stats").json()["count"]
 
-        def whole(name, pid, port):
-            start, before, used = time.monotonic(), count(), cpu_seconds(pid)
-            result = load(port, "webhook", self.options.seconds)
-            accepted = result["requests"] - result["errors"]
-            last, since = count(), time.monotonic()
-            while time.monotonic() - since < 3:  # until nothing comes any more
-                time.sleep(0.05)
-                if count() != last:
-                    last, since = count(), time.monotonic()
-            seconds = since - start
-            sent = last - before
-            result |= {"name": name, "per_second": accepted / seconds, "cpu_us": (cpu_seconds(pid) - used) / max(accepted, 1) * 1e6, "sent": sent}
-            self.raw.append(result)
-            print(f"  {name}: {result['per_second']:,.0f}/s answered, {sent} replies to {accepted} messages, {result['cpu_us']:.0f} us CPU", flush=True)
+        start, before, used = time.monotonic(), count(), sum(map(cpu_seconds, pids))
+        with concurrent.futures.ThreadPoolExecutor(len(ports)) as pool:
+            results = list(pool.map(lambda port: load(port, "webhook", self.options.seconds, connections=64 // len(ports)), ports))
+        accepted = sum(result["requests"] - result["errors"] for result in results)
+        last, since = count(), time.monotonic()
+        while time.monotonic() - since < 3:  # until nothing comes any more
+            time.sleep(0.05)
+            if count() != last:
+                last, since = count(), time.monotonic()
+        sent = last - before
+        result = {"name": name, "per_second": accepted / (since - start), "cpu_us": (sum(map(cpu_seconds, pids)) - used) / max(accepted, 1) * 1e6,
+                  "accepted": accepted, "sent": sent}
+        self.raw.append(result)
+        print(f"  {name}: {result['per_second']:,.0f}/s answered, {sent} replies to {accepted} messages, {result['cpu_us']:.0f} us CPU", flush=True)
 
+    def scale(self):
+        """More threads, and more processes on one PostgreSQL; everything on both cores."""
+        graph, graph_port = self.bare("graph", "0,1")
+
+        def run(name, count, threads):
+            database = self.postgres().database()
+            running = [self.loquat("postgres", graph_port, env={"IO_THREADS": str(threads), "DATABASE_URL": database}, cores={0, 1}) for _ in range(count)]
+            time.sleep(3 if count > 1 else 0.5)  # the partitions are shared out
+            self.whole(name, [process.process.pid for process in running], [process.port for process in running], graph_port)
+            for process in running:
+                process.kill()
+        self.rounds([lambda: run("1 process, 1 thread", 1, 1), lambda: run("1 process, 2 threads", 1, 2), lambda: run("2 processes", 2, 1),
+                     lambda: run("3 processes", 3, 1)])
+        graph.kill()
+        for name in ("1 process, 2 threads", "2 processes", "3 processes"):
+            self.row(f"webhook to reply, PostgreSQL, both cores: {name} against 1 process with 1 thread", name, "1 process, 1 thread", "1")
+
+    def reply(self):
+        """Webhook to delivered reply: accepted equals answered."""
+        graph, graph_port = self.bare("graph", 1)
         measures = []
         if self.options.peer:
             peer, peer_port = self.peer("messenger", "postgres", graph_port)
-            measures.append(lambda: whole("peer reply", peer.pid, peer_port))
+            measures.append(lambda: self.whole("peer reply", [peer.pid], [peer_port], graph_port))
         for database in ("sqlite", "postgres"):
             def run(database=database):
                 process = self.loquat(database, graph_port)
-                whole(f"reply {database}", process.process.pid, process.port)
+                self.whole(f"reply {database}", [process.process.pid], [process.port], graph_port)
                 process.kill()
             measures.append(run)
         self.rounds(measures)
@@ -322,13 +359,13 @@ def write(path, bench, groups):
              "webhook figures count only requests whose events are durably stored. Compared with: a Python peer (FastAPI, uvicorn with uvloop, asyncpg, SQLAlchemy) and a bare Beast server that",
              "checks the HMAC and parses the JSON (`bench/bare_server.cpp`).", "", "| what | Loquat | other | ratio | to reach |", "|---|---|---|---|---|"]
     lines += ["| " + " | ".join(row) + " |" for row in bench.rows]
-    lines += ["", "All rounds:", "", "```"] + [json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in r.items()}) for r in bench.raw] + ["```", ""]
+    lines += ["", (ROOT / "bench/profile.md").read_text().strip(), "", "## All rounds", "", "```"] + [json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in r.items()}) for r in bench.raw] + ["```", ""]
     pathlib.Path(path).write_text("\n".join(lines))
     print("\n".join(lines[6:8 + len(bench.rows)]))
 
 
 def main():
-    groups = ["start", "admit", "reply", "state", "integrations", "memory"]
+    groups = ["start", "admit", "latency", "reply", "scale", "state", "integrations", "memory"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("group", nargs="*")
     default_peer = ROOT.parent / "shared/peer"

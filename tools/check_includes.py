@@ -28,7 +28,7 @@ FEATURES = {
 }
 # Other features' headers that may be seen: ports, values, and what an allowed edge is about.
 PUBLIC = {
-    "state": {"state.h", "store.h", "sql_rows.h", "memory_store.h"},
+    "state": {"state.h", "store.h", "sql_rows.h", "memory_store.h", "search_request.h"},
     "integrations": {"integration.h", "store.h", "memory_store.h"},
     "bot": {"definition.h", "store.h", "memory_store.h"},
     "nlu": {"interpreter.h", "meaning.h", "phrase_interpreter.h"},

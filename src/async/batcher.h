@@ -18,7 +18,7 @@ namespace loquat::async {
 ///
 /// `In` is one call's argument, `Out` its answer. `run` starts one batch, on a loop's thread or on that which ends the batch before: it
 /// must not block (it submits to a pool) and has the batch's `Done` called exactly once, from any thread, with one outcome a call in the
-/// same order.
+/// same order. A loop that has called must run until the call is answered: it may be the one that starts the batch for others.
 template <class In, class Out>
 class Batcher {
  public:

@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/id.h"
 #include "core/query_values.h"
-#include "state/api.h"
+#include "state/search_request.h"
 
 namespace loquat::bot {
 namespace {

@@ -100,7 +100,7 @@ class BotApi : public ::testing::TestWithParam<std::string> {
     if (!body.empty() && !request.headers.find("Content-Type")) request.headers.add("Content-Type", "application/json");
     request.body = body;
     request.request_id = "r1";
-    request.principal = {service_ ? "service" : "admin", service_};
+    request.principal = {"admin", false};
     const auto match = router_.match(method, request.path);
     if (match.route == nullptr) return {match.allowed.empty() ? 404U : 405U, {}, {}};
     request.path_parameters = match.path_parameters;
@@ -160,7 +160,6 @@ class BotApi : public ::testing::TestWithParam<std::string> {
   std::unique_ptr<Builder> builder_;
   std::string refuse_build_;
   std::size_t built_intents_ = 0;
-  bool service_ = false;
   http::Router router_;
 };
 

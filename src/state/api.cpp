@@ -10,6 +10,7 @@
 #include "core/schema.h"
 #include "core/text.h"
 #include "state/doc.h"
+#include "state/search_request.h"
 #include "state/wire.h"
 
 namespace loquat::state {
@@ -233,24 +234,6 @@ asio::awaitable<Response> redact(Store& store, Request& request) {
 }
 
 }  // namespace
-
-SearchQuery read_search(const http::Request& request, std::string_view text_parameter, std::int64_t default_limit,
-                        std::int64_t highest_limit) {
-  schema::Issues issues;
-  const schema::QueryReader query(request.query, issues);
-  SearchQuery search;
-  search.text = query.find_text(text_parameter);
-  search.intent = query.find_text("intent");
-  search.channel = query.find_text("channel");
-  search.min_confidence = query.find_number("min_confidence");
-  search.max_confidence = query.find_number("max_confidence");
-  search.start_date = query.find_time("start_date");
-  search.end_date = query.find_time("end_date");
-  search.before = query.find_text("before");
-  search.limit = static_cast<std::size_t>(query.integer("limit", default_limit, {.at_least = 1, .at_most = highest_limit}));
-  issues.throw_if_any();
-  return search;
-}
 
 void add_routes(http::Router& router, Store& store, AlsoErase also_erase) {
   const std::string one = "/states/{thread_id}";

@@ -11,8 +11,13 @@ json::object list_of(json::object items) { return {{"type", "array"}, {"items", 
 
 json::object date() { return {{"type", "string"}, {"format", "date-time"}}; }
 
+/// Of what a conversation's key is made.
+json::object key_part() { return {{"type", "string"}, {"pattern", "^[^\\u0000\\u001f]*$"}}; }
+
 json::object members(bool answer) {
-  json::object out{{"thread_id", json::object{{"type", "string"}, {"minLength", 1}}},
+  json::object thread = key_part();
+  thread["minLength"] = 1;
+  json::object out{{"thread_id", std::move(thread)},
                    {"user_message", json::object{{"description", "null, or an object with thread_id, text, channel and context"}}},
                    {"bot_message", nullable(list_of(type("object")))},
                    {"nlu", nullable(type("object"))},
@@ -28,8 +33,8 @@ json::object members(bool answer) {
   if (answer) {
     out.emplace("version", type("integer"));
   } else {
-    out.emplace("channel", type("string"));
-    out.emplace("account", type("string"));
+    out.emplace("channel", key_part());
+    out.emplace("account", key_part());
   }
   return out;
 }
@@ -63,7 +68,7 @@ http::Doc make(std::string summary, std::vector<std::pair<unsigned, json::object
 http::Doc writing(std::string summary) {
   auto out = make(std::move(summary), {{201, state_schema(true)}, {200, state_schema(true)}, {409, {}}, {412, {}}});
   out.request_body = state_schema(false);
-  out.parameters = {parameter("expected_version", "query", {{"type", "integer"}, {"minimum", 0}},
+  out.parameters = {parameter("expected_version", "query", {{"type", "integer"}, {"minimum", 0}, {"maximum", INT64_MAX}},
                               "The latest version must be this one (0: none yet), else 409"),
                     parameter("If-Match", "header", type("string"), "The latest version's ETag, else 412"),
                     parameter("Idempotency-Key", "header", type("string"),
