@@ -80,7 +80,8 @@ TEST(Pool, AFullQueueIsUnavailable) {
 
 TEST(Pool, AJobThatWaitedTooLongIsNotRun) {
   Loop loop;
-  Pool pool({.name = "test", .kept = 1, .most = 1, .wait_limit = 1ms});
+  // Long enough for the first job's thread to start on a busy machine.
+  Pool pool({.name = "test", .kept = 1, .most = 1, .wait_limit = 500ms});
   std::promise<void> release;
   std::promise<void> running;
   auto busy = loop.start(pool.run([&](Pool::Worker*) {
@@ -91,7 +92,7 @@ TEST(Pool, AJobThatWaitedTooLongIsNotRun) {
   std::atomic<bool> ran{false};
   auto late = loop.start(pool.run([&ran](Pool::Worker*) { ran = true; }));
   while (pool.usage().waiting == 0) std::this_thread::yield();
-  std::this_thread::sleep_for(5ms);
+  std::this_thread::sleep_for(600ms);
   release.set_value();
   busy.get();
   EXPECT_THROW(late.get(), Error);
