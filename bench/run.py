@@ -217,6 +217,7 @@ class Bench:
             process.kill()
             rate = int((peak["requests"] - peak["errors"]) / peak["seconds"] / 2)
             process = self.loquat(database, graph_port, env={"CONSUMERS": "off"})
+            load(process.port, "webhook", 1, rate=rate)  # connections and pages of a process that has just started
             result = self.measure(f"half the peak {database}", process.process.pid, process.port, "webhook", rate=rate)
             result["p99_us"] = result["p99_ms"] * 1000
             process.kill()

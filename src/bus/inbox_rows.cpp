@@ -225,9 +225,9 @@ void add_crash(Connection& connection, std::vector<std::int64_t> seqs) {
 
 Counts count_rows(Connection& connection) {
   Counts counts;
-  const auto inbox = connection("SELECT count(*), min(at) FROM inbox");
-  counts.pending = inbox->integer(0, 0);
-  if (!inbox->is_null(0, 1)) counts.oldest_ms = inbox->integer(0, 1);
+  counts.pending = connection("SELECT count(*) FROM inbox")->integer(0, 0);
+  const auto oldest = connection("SELECT at FROM inbox ORDER BY seq LIMIT 1");
+  if (!oldest->empty()) counts.oldest_ms = oldest->integer(0, 0);
   const auto parked = connection("SELECT reason, count(*) FROM parked WHERE next_at IS NOT NULL GROUP BY reason");
   for (std::size_t i = 0; i < parked->size(); ++i) counts.parked.emplace_back(parked->text(i, 0), parked->integer(i, 1));
   counts.dead = connection("SELECT count(*) FROM parked WHERE next_at IS NULL")->integer(0, 0);
