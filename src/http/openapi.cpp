@@ -66,7 +66,10 @@ json::array make_parameters(const Doc& doc, const std::vector<std::string>& path
   for (const auto& name : path_names) {
     if (has_parameter(doc.parameters, name)) continue;
     parameters.push_back(
-        json::object{{"name", name}, {"in", "path"}, {"required", true}, {"schema", json::object{{"type", "string"}, {"minLength", 1}, {"pattern", "^[^\\u0000-\\u001f]*$"}}}});
+        json::object{{"name", name},
+                     {"in", "path"},
+                     {"required", true},
+                     {"schema", json::object{{"type", "string"}, {"minLength", 1}, {"pattern", "^[^\\u0000-\\u001f]*$"}}}});
   }
   for (const auto& parameter : doc.parameters) parameters.push_back(parameter);
   return parameters;
