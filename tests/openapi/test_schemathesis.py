@@ -19,6 +19,7 @@ from support.processes import IN_CI, ROOT, Loquat
 
 VERSION = "4.32.5"
 CASES = int(os.environ.get("LOQUAT_SCHEMATHESIS_CASES", "25"))  # an operation; with one seed the same everywhere, however fast the machine
+SEED = int(os.environ.get("LOQUAT_SCHEMATHESIS_SEED", "1"))
 CONFIG = """
 [checks]
 negative_data_rejection.enabled = false
@@ -57,10 +58,14 @@ def test_no_violation(program, folder, start, request, target, kind):
     url = request.getfixturevalue("postgres").database() if kind == "postgres" else f"sqlite:///{folder}/loquat.db"
     process = start(target, database=url, env={"REST_RATE_PER_ADDRESS": "1000000", "REST_RATE_PER_THREAD": "1000000", "ADMIN_TOKEN": "letmein"})
     (folder / "schemathesis.toml").write_text(CONFIG)
-    done = subprocess.run([program, "--config-file", folder / "schemathesis.toml", "run", process.url + "/openapi.json", "--header", "Authorization: Bearer letmein", "--phases", "examples,coverage,fuzzing",
-                           "--max-examples", str(CASES), "--workers", "2", "--request-timeout", "20", "--suppress-health-check", "all", "--generation-allow-x00", "false",
-                           "--warnings", "off", "--no-color", "--seed", os.environ.get("LOQUAT_SCHEMATHESIS_SEED", "1"), "--generation-database", "none"],
-                          cwd=folder, capture_output=True, text=True, timeout=300)
+    for seed in range(SEED, SEED + 5):
+        done = subprocess.run([program, "--config-file", folder / "schemathesis.toml", "run", process.url + "/openapi.json", "--header", "Authorization: Bearer letmein", "--phases", "examples,coverage,fuzzing",
+                               "--max-examples", str(CASES), "--workers", "2", "--request-timeout", "20", "--suppress-health-check", "all", "--generation-allow-x00", "false",
+                               "--warnings", "off", "--no-color", "--seed", str(seed), "--generation-database", "none"],
+                              cwd=folder, capture_output=True, text=True, timeout=300)
+        # Python 3.11 loses count of its recursion now and then while the tool makes a case. That is no finding, and no answer either: once more.
+        if "AST constructor recursion depth mismatch" not in done.stdout or "- ST" in done.stdout:
+            break
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert process.process.poll() is None
     assert process.get("/readiness").status == 200
