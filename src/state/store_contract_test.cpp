@@ -290,7 +290,6 @@ TEST_P(StoreContract, Search) {
 }
 
 TEST_P(StoreContract, Retention) {
-  if (GetParam() == StoreKind::http) GTEST_SKIP() << "the process behind the URL keeps its own house";
   const auto days_ago = [](int days) { return now() - std::chrono::days(days); };
   for (int i = 0; i < 10; ++i) {
     auto state = make("old", std::to_string(i));
@@ -302,6 +301,11 @@ TEST_P(StoreContract, Retention) {
   append(recent);
   append(make("mixed"));
   const std::chrono::hours day(24);
+  if (GetParam() == StoreKind::http) {
+    EXPECT_EQ(await(store().delete_older(day * 30, day * 8, 100)), 0U) << "the process behind the URL keeps its own house";
+    EXPECT_EQ(append(make("old")).state.version, 11);
+    return;
+  }
   EXPECT_EQ(await(store().delete_older(day * 30, day * 8, 4)), 4U);
   EXPECT_EQ(await(store().delete_older(day * 30, day * 8, 100)), 5U) << "the newest row stays";
   EXPECT_EQ(latest("old").value().version, 10);
@@ -357,10 +361,7 @@ TEST_P(StoreContract, OneMessageIdManyTimesAtOnce) {
   EXPECT_EQ(latest("t").value().version, 10);
 }
 
-TEST_P(StoreContract, Ping) {
-  if (GetParam() == StoreKind::http) GTEST_SKIP() << "this server has no /health";
-  await(store().ping());
-}
+TEST_P(StoreContract, Ping) { await(store().ping()); }
 
 INSTANTIATE_TEST_SUITE_P(All, StoreContract, ::testing::ValuesIn(store_kinds),
                          [](const auto& entry) { return std::string(to_string(entry.param)); });

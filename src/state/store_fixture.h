@@ -148,6 +148,7 @@ class HttpFixture final : public StoreFixture {
  public:
   HttpFixture() {
     add_routes(router_, behind_.store(), {});
+    router_.add(http::Method::get, "/health", {.access = http::Access::open}, healthy);
     http::ServerSettings settings;
     settings.port = 0;
     settings.auth.admin_tokens = {{"admin", "admin-token"}};
@@ -169,6 +170,8 @@ class HttpFixture final : public StoreFixture {
   [[nodiscard]] std::string base() const { return "http://127.0.0.1:" + std::to_string(server_->port()); }
 
  private:
+  static asio::awaitable<http::Response> healthy(http::Request& /*request*/) { co_return http::Response{}; }
+
   SqlFixture behind_{""};
   http::Router router_;
   LoopThread server_loop_;
