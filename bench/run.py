@@ -81,8 +81,8 @@ def resident_mib(pid):
     return 0
 
 
-def load(port, kind, seconds, connections=64, rate=None, token=""):
-    command = ["taskset", "-c", "1", LOAD, "127.0.0.1", str(port), kind, str(connections), str(seconds)] + ([str(rate)] if rate else [])
+def load(port, kind, seconds, connections=64, rate=None, token="", cores="1"):
+    command = ["taskset", "-c", cores, LOAD, "127.0.0.1", str(port), kind, str(connections), str(seconds)] + ([str(rate)] if rate else [])
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"LOAD_TOKEN": token})
     return json.loads(done.stdout)
 
@@ -104,11 +104,16 @@ class Bench:
             self.stops.append(lambda: shutil.rmtree(folder, ignore_errors=True))
             self._postgres = Postgres(folder)
             self.stops.append(self._postgres.stop)
+            # As a server that has run for a while: the files of its log are there to be reused. A new one fills and syncs each while all
+            # commits wait.
+            for command in ("ALTER SYSTEM SET min_wal_size = '1GB'", "ALTER SYSTEM SET max_wal_size = '4GB'", "SELECT pg_reload_conf()",
+                            "CREATE TABLE filler AS SELECT repeat('x', 1000) AS x FROM generate_series(1, 900000)", "DROP TABLE filler", "CHECKPOINT"):
+                self._postgres.sql(command, "postgres")
         return self._postgres
 
-    def pin_postgres(self):
+    def pin_postgres(self, cores=frozenset({1})):
         for pid in children(self.postgres().process.pid):
-            pin(pid, {1})
+            pin(pid, cores)
 
     def bare(self, mode, core):
         process = subprocess.Popen(["taskset", "-c", str(core), BARE, "0", mode], stdout=subprocess.PIPE, text=True)
@@ -130,7 +135,7 @@ class Bench:
         pin(process.process.pid, cores)
         if database != "sqlite":
             time.sleep(0.3)
-            self.pin_postgres()
+            self.pin_postgres(cores if len(cores) > 1 else {1})
         return process
 
     def peer(self, service, database, graph_port=0):
@@ -226,14 +231,14 @@ class Bench:
         self.row("p99 of the 200 at half the peak, SQLite FULL, us", "half the peak sqlite", "", "10,000", "p99_us")
         self.row("p99 of the 200 at half the peak, PostgreSQL, us", "half the peak postgres", "", "10,000", "p99_us")
 
-    def whole(self, name, pids, ports, graph_port):
+    def whole(self, name, pids, ports, graph_port, cores="1"):
         """One load on each port, until all accepted is answered."""
         def count():
             return request(f"http://127.0.0.1:{graph_port}/stats").json()["count"]
 
         start, before, used = time.monotonic(), count(), sum(map(cpu_seconds, pids))
         with concurrent.futures.ThreadPoolExecutor(len(ports)) as pool:
-            results = list(pool.map(lambda port: load(port, "webhook", self.options.seconds, connections=64 // len(ports)), ports))
+            results = list(pool.map(lambda port: load(port, "webhook", self.options.seconds, connections=64 // len(ports), cores=cores), ports))
         accepted = sum(result["requests"] - result["errors"] for result in results)
         last, since = count(), time.monotonic()
         while time.monotonic() - since < 3:  # until nothing comes any more
@@ -254,7 +259,7 @@ class Bench:
             database = self.postgres().database()
             running = [self.loquat("postgres", graph_port, env={"IO_THREADS": str(threads), "DATABASE_URL": database}, cores={0, 1}) for _ in range(count)]
             time.sleep(3 if count > 1 else 0.5)  # the partitions are shared out
-            self.whole(name, [process.process.pid for process in running], [process.port for process in running], graph_port)
+            self.whole(name, [process.process.pid for process in running], [process.port for process in running], graph_port, cores="0,1")
             for process in running:
                 process.kill()
         self.rounds([lambda: run("1 process, 1 thread", 1, 1), lambda: run("1 process, 2 threads", 1, 2), lambda: run("2 processes", 2, 1),

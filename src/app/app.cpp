@@ -62,6 +62,15 @@ asio::awaitable<void> run_and_tell(asio::awaitable<void> task, std::shared_ptr<s
 
 }  // namespace
 
+void log_reason(const Error& error) {
+  if (error.log_detail().empty()) {
+    log::critical("app", error.what());
+  } else {
+    log::critical("app", error.what(), {{"detail", error.log_detail()}});
+  }
+  log::flush();
+}
+
 App::App(Config config, std::vector<std::string> targets)
     : config_(std::move(config)), targets_(std::move(targets)), keyring_(std::make_shared<crypto::Keyring>(config_.secrets_key)) {
   for (std::size_t i = 0; i < config_.io_threads; ++i) {
@@ -98,8 +107,7 @@ int App::run() {
     start_serving(begin);
   } catch (const Error& error) {
     // Coroutines run already: there is no way back through destructors.
-    log::critical("app", error.what(), {{"detail", error.log_detail()}});
-    log::flush();
+    log_reason(error);
     std::_Exit(1);
   }
   const int status = wait_for_signal();
@@ -198,8 +206,7 @@ void App::prepare_until_done(const std::stop_token& stop) {
         return;
       }
     } catch (const Error& error) {
-      log::critical("app", error.what(), {{"detail", error.log_detail()}});
-      log::flush();
+      log_reason(error);
       std::_Exit(1);
     }
     for (int i = 0; i < 10 && !stop.stop_requested(); ++i) std::this_thread::sleep_for(milliseconds(50));

@@ -14,6 +14,7 @@
 #include "app/config.h"
 #include "async/task_group.h"
 #include "core/crypto.h"
+#include "core/error.h"
 #include "db/migrate.h"
 #include "db/mongo.h"
 #include "db/sql.h"
@@ -42,6 +43,9 @@ class Store;
 namespace loquat::app {
 
 namespace asio = boost::asio;
+
+/// Logs why the process ends, and waits until the line is written.
+void log_reason(const Error& error);
 
 /// The process: owns loops, pools, client, server, router; builds the ports on first use, so that a target brings up only
 /// what it needs.

@@ -135,8 +135,7 @@ int serve(const Invocation& invocation, Loaded loaded) {
     App app(std::move(loaded.config), invocation.targets);
     return app.run();
   } catch (const Error& error) {
-    log::critical("app", error.what(), {{"detail", error.log_detail()}});
-    log::flush();
+    log_reason(error);
     return 1;
   }
 }

@@ -126,13 +126,13 @@ void add_messenger(App& app) {
 
 void add_integrations(App& app) { integrations::add_routes(app.router(), app.integrations()); }
 
+asio::awaitable<void> erase_from_bus(App& app, state::ThreadQuery thread) {
+  if (app.has_bus()) co_await app.bus().erase(thread);
+}
+
 /// A conversation is erased from the states and, where this process has it, from the bus.
 state::AlsoErase also_erase(App& app) {
-  return [&app](const state::ThreadQuery& query) -> asio::awaitable<void> {
-    return [](App& process, state::ThreadQuery thread) -> asio::awaitable<void> {
-      if (process.has_bus()) co_await process.bus().erase(thread);
-    }(app, query);
-  };
+  return [&app](const state::ThreadQuery& query) { return erase_from_bus(app, query); };
 }
 
 void add_states(App& app) {

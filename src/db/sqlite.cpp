@@ -34,6 +34,11 @@ class Worker final : public async::Pool::Worker {
     return *connection_;
   }
 
+  /// Between two transactions of the writer.
+  void keep_house() {
+    if (checkpointer_ != nullptr && connection_ && checkpointer_->restart_is_due()) checkpointer_->restart(*connection_);
+  }
+
  private:
   SqliteConnection::Settings settings_;
   SqliteCheckpointer* checkpointer_;
@@ -66,6 +71,7 @@ class SqliteDatabase final : public Database {
   void run_group(Worker& worker, Group& group);
   static bool run_transaction(SqliteConnection& connection, Group& group, Errors& errors);
   static void run_job(SqliteConnection& connection, Waiting& waiting, bool alone);
+  static void run_read(SqliteConnection& connection, Job& job);
 
   const DatabaseSettings settings_;
   const bool memory_;
@@ -106,7 +112,7 @@ void SqliteDatabase::submit(Mode mode, Job job, Done done) {
     if (expired) return done(async::make_pool_timeout());
     std::exception_ptr error;
     try {
-      job(static_cast<Worker*>(worker)->connection());
+      run_read(static_cast<Worker*>(worker)->connection(), job);
     } catch (...) {
       error = std::current_exception();
     }
@@ -143,7 +149,10 @@ SqliteDatabase::Group SqliteDatabase::take_group() {
 }
 
 void SqliteDatabase::work(Worker& worker) {
-  for (auto group = take_group(); !group.empty(); group = take_group()) run_group(worker, group);
+  for (auto group = take_group(); !group.empty(); group = take_group()) {
+    run_group(worker, group);
+    worker.keep_house();
+  }
 }
 
 void SqliteDatabase::run_group(Worker& worker, Group& group) {
@@ -212,6 +221,18 @@ void SqliteDatabase::run_job(SqliteConnection& connection, Waiting& waiting, boo
   waiting.job(connection);
   if (!connection.in_transaction()) throw away("the transaction was rolled back by SQLite");
   if (!alone) connection.execute("RELEASE job");
+}
+
+/// One transaction: what the job reads is of one moment, and the file is locked once, not once a statement.
+void SqliteDatabase::run_read(SqliteConnection& connection, Job& job) {
+  connection.execute("BEGIN");
+  try {
+    job(connection);
+  } catch (...) {
+    connection.rollback();
+    throw;
+  }
+  connection.commit();
 }
 
 void SqliteDatabase::run_blocking(const std::function<void(Connection&)>& job) {

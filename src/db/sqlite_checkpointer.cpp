@@ -1,13 +1,16 @@
 #include "db/sqlite_checkpointer.h"
 
+#include <sys/resource.h>
+
 #include "core/log.h"
 
 namespace loquat::db {
 namespace {
 
 constexpr int pages_to_checkpoint = 4'000;  // 16 MB
-constexpr int pages_to_truncate = 16'000;   // 64 MB: a passive checkpoint cannot keep up with a steady writer
-constexpr int truncate_wait_ms = 50;        // how long writers may be held up by a reader then
+constexpr int pages_to_restart = 8'000;     // 32 MB: passive checkpoints cannot keep up with a steady writer
+constexpr int restart_wait_ms = 5;          // how long the writer waits for readers then
+constexpr int niceness = 5;
 
 }  // namespace
 
@@ -43,6 +46,8 @@ void SqliteCheckpointer::on_commit(int pages_in_log) {
 }
 
 void SqliteCheckpointer::work() {
+  // Who waits for a commit goes first. (On Linux the priority is the thread's own.)
+  ::setpriority(PRIO_PROCESS, 0, niceness);
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stopping_ || wanted_; });
@@ -67,15 +72,24 @@ void SqliteCheckpointer::work() {
 
 void SqliteCheckpointer::checkpoint(int pages_in_log) {
   if (!connection_) connection_ = std::make_unique<SqliteConnection>(settings_);
-  int in_log = 0;
-  int moved = 0;
-  const int passive = sqlite3_wal_checkpoint_v2(connection_->handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
-  if (passive != SQLITE_OK && (passive & 0xFF) != SQLITE_BUSY) {
+  move_pages();
+  if (pages_in_log < pages_to_restart) return;
+  move_pages();  // what came meanwhile: next to nothing is left for the writer
+  restart_due_.store(true, std::memory_order_release);
+}
+
+void SqliteCheckpointer::move_pages() {
+  const int result = sqlite3_wal_checkpoint_v2(connection_->handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  if (result != SQLITE_OK && (result & 0xFF) != SQLITE_BUSY)
     throw Error(Code::unavailable, "checkpoint", sqlite3_errmsg(connection_->handle()));
-  }
-  if (pages_in_log < pages_to_truncate) return;
-  sqlite3_busy_timeout(connection_->handle(), truncate_wait_ms);
-  sqlite3_wal_checkpoint_v2(connection_->handle(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+}
+
+void SqliteCheckpointer::restart(SqliteConnection& writer) {
+  restart_due_.store(false, std::memory_order_relaxed);
+  sqlite3_busy_timeout(writer.handle(), restart_wait_ms);
+  // What fails here fails in the next round too, and is logged there.
+  sqlite3_wal_checkpoint_v2(writer.handle(), nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
+  sqlite3_busy_timeout(writer.handle(), static_cast<int>(settings_.timeout.count()));
 }
 
 }  // namespace loquat::db

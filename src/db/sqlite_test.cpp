@@ -173,6 +173,20 @@ TEST(Sqlite, TheLogIsMovedIntoTheFile) {
   EXPECT_GE(size, 12'000'000U);
 }
 
+// A writer that never pauses leaves the checkpointer no moment in which all pages of the log are moved.
+TEST(Sqlite, ASteadyWriterDoesNotMakeTheLogLongerForEver) {
+  const testing::TemporaryDirectory directory;
+  const auto database = open_file(directory);
+  await(database->run([](Connection& c) { c.script("CREATE TABLE v (id integer PRIMARY KEY, t text)"); }));
+  std::uintmax_t longest = 0;
+  for (std::int64_t i = 0; i < 1'200; ++i) {
+    await(database->write([i](Connection& c) { c("INSERT INTO v VALUES ($1, $2)", i, std::string(100'000, 'x')); }));
+    longest = std::max(longest, std::filesystem::file_size(directory.file("made/here/test.db-wal")));
+  }
+  EXPECT_LT(longest, 100'000'000U) << "120 MB were written";
+  EXPECT_EQ(count(*database), 1'200);
+}
+
 // ThreadSanitizer forbids threads in a child that was forked by a program with threads: these two are not built for it.
 #if !__has_feature(thread_sanitizer)
 
