@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "core/json.h"
+#include "template/numbers.h"
 #include "template/unicode.h"
 
 namespace loquat::tmpl {
@@ -49,7 +50,8 @@ void take_align(std::string_view text, std::size_t& at, FormatSpec& spec) {
     const auto form = type == 'f' || type == 'F'   ? std::chars_format::fixed
                       : type == 'e' || type == 'E' ? std::chars_format::scientific
                                                    : std::chars_format::general;
-    char text[400];  // NOLINT(cppcoreguidelines-pro-type-member-init): written by to_chars
+    char text[400];  // NOLINT(cppcoreguidelines-pro-type-member-init): written below
+    if (form == std::chars_format::fixed && std::isfinite(value)) return {text, write_fixed(text, value, static_cast<int>(precision))};
     const int digits = form == std::chars_format::general && precision == 0 ? 1 : static_cast<int>(precision);
     const auto [end, error] = std::to_chars(text, text + sizeof text, value, form, digits);
     if (error == std::errc{}) {

@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 
@@ -7,7 +10,7 @@
 #include "template/numbers.h"
 #include "template/unicode.h"
 
-/// Reading numbers as Python's int() and float() do.
+/// Reading numbers as Python's int() and float() do, and writing them with a given number of decimals.
 namespace loquat::tmpl {
 
 namespace {
@@ -124,6 +127,37 @@ std::optional<double> parse_float(std::string_view text) {
     }
   }
   return negative ? -value : value;
+}
+
+char* write_fixed(char* out, double value, int digits) {
+  static constexpr std::array<std::uint64_t, 10> powers{1,       10,        100,        1'000,       10'000,
+                                                        100'000, 1'000'000, 10'000'000, 100'000'000, 1'000'000'000};
+  const double size = std::fabs(value);
+  const bool usual = digits < static_cast<int>(powers.size()) && size < 9e15;
+  if (!usual || size * static_cast<double>(powers[static_cast<std::size_t>(digits)]) > 9e18)
+    return std::to_chars(out, out + digits + 320, value, std::chars_format::fixed, digits).ptr;
+  // value = mantissa / 2^shift, and mantissa * 10^digits fits 128 bits, so what the shift cuts off is exact.
+  if (std::signbit(value)) *out++ = '-';
+  const auto bits = std::bit_cast<std::uint64_t>(size);
+  const int exponent = std::max(static_cast<int>(bits >> 52U), 1);
+  const std::uint64_t hidden = bits >> 52U == 0 ? 0 : std::uint64_t{1} << 52U;
+  const std::uint64_t mantissa = (bits & ((std::uint64_t{1} << 52U) - 1)) | hidden;
+  const int shift = 1075 - exponent;
+  const auto scale = powers[static_cast<std::size_t>(digits)];
+  std::uint64_t whole = 0;
+  if (shift < 120) {  // below, less than half of the last decimal is left
+    const auto product = static_cast<unsigned __int128>(mantissa) * scale;
+    const auto rest = product & ((static_cast<unsigned __int128>(1) << shift) - 1);
+    const auto half = static_cast<unsigned __int128>(1) << shift >> 1;
+    whole = static_cast<std::uint64_t>(product >> shift);
+    if (rest > half || (rest == half && shift > 0 && whole % 2 == 1)) ++whole;
+  }
+  out = std::to_chars(out, out + 20, whole / scale).ptr;
+  if (digits == 0) return out;
+  *out++ = '.';
+  std::uint64_t decimals = whole % scale;
+  for (int i = digits - 1; i >= 0; --i, decimals /= 10) out[i] = static_cast<char>('0' + decimals % 10);
+  return out + digits;
 }
 
 }  // namespace loquat::tmpl

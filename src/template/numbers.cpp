@@ -218,7 +218,7 @@ namespace {
   char text[700];  // NOLINT(cppcoreguidelines-pro-type-member-init): written by to_chars
   const char* end = nullptr;
   if (digits >= 0) {
-    end = std::to_chars(text, text + sizeof text, value, std::chars_format::fixed, static_cast<int>(digits)).ptr;
+    end = write_fixed(text, value, static_cast<int>(digits));
   } else {
     const double whole = std::fabs(value);
     const int integer_digits = whole < 1 ? 0 : static_cast<int>(std::floor(std::log10(whole))) + 1;

@@ -294,9 +294,9 @@ class PercentFormatter {
     }
     const double number = to_double(value);
     if (c.type == 'f' && c.width == 0 && c.precision <= 60 && !c.alternate && std::isfinite(number)) {
-      char text[400];  // NOLINT(cppcoreguidelines-pro-type-member-init): written by to_chars
+      char text[400];  // NOLINT(cppcoreguidelines-pro-type-member-init): written below
       const int digits = c.precision < 0 ? 6 : static_cast<int>(c.precision);
-      const char* end = std::to_chars(text, text + sizeof text, std::fabs(number), std::chars_format::fixed, digits).ptr;
+      const char* end = write_fixed(text, std::fabs(number), digits);
       out_.append(sign_of(std::signbit(number), c.sign));
       out_.append({text, static_cast<std::size_t>(end - text)});
       return;

@@ -2,10 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <random>
 #include <thread>
 #include <vector>
 
 #include "core/error.h"
+#include "template/numbers.h"
 
 namespace loquat::tmpl {
 
@@ -149,6 +155,27 @@ TEST(Template, BadUtf8DoesNoHarm) {
 TEST(Template, Recursion) {
   EXPECT_EQ(render("{% macro f(n) %}{{ n }}{% if n %},{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(5) }}"), "5,4,3,2,1,0");
   EXPECT_EQ(render("{% for a in [1, [2, [3]]] recursive %}{{ '(' ~ loop(a) ~ ')' if a is iterable else a }}{% endfor %}"), "1(2(3))");
+}
+
+// The quick way of writing decimals rounds as the library's exact one does, halves included.
+TEST(Template, DecimalsAreExact) {
+  std::mt19937_64 random(7);
+  std::vector<double> values{0, -0.0, 0.5, 1.5, 2.5, 0.125, 0.375, 1e-9, 5e-324, 2.2e-308, 9e15, 9.1e15, 1e300, 1.005, 123456789.987654321};
+  for (int i = 0; i < 20'000; ++i) {
+    values.push_back(std::ldexp(static_cast<double>(random() % 1'000'000), -static_cast<int>(random() % 12)));  // many halves
+    const auto any = std::bit_cast<double>(random());
+    if (std::isfinite(any)) values.push_back(any);
+    values.push_back(std::ldexp(static_cast<double>(random() >> 11U), -static_cast<int>(random() % 80)));
+  }
+  for (const double value : values) {
+    for (const int digits : {0, 1, 2, 6, 9, 12}) {
+      std::array<char, 700> fast{};
+      std::array<char, 700> exact{};
+      const std::string_view ours(fast.data(), write_fixed(fast.data(), value, digits));
+      const auto end = std::to_chars(exact.data(), exact.data() + exact.size(), value, std::chars_format::fixed, digits).ptr;
+      ASSERT_EQ(ours, std::string_view(exact.data(), end)) << value << " with " << digits;
+    }
+  }
 }
 
 }  // namespace loquat::tmpl
