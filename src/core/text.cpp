@@ -42,12 +42,25 @@ std::size_t ascii_prefix(std::string_view text) noexcept {
 
 bool is_ascii_blank(char c) noexcept { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-/// White space a line may be broken at, so not the no-break spaces.
-bool is_breaking_space(UChar32 c) noexcept { return c >= 0 && u_isUWhiteSpace(c) != 0 && c != 0xA0 && c != 0x2007 && c != 0x202F; }
+bool is_white_space(UChar32 c) noexcept {
+  if (c < 0x80) return c >= 0 && is_ascii_blank(static_cast<char>(c));
+  return u_isUWhiteSpace(c) != 0;
+}
 
-bool is_noise(UChar32 c) noexcept { return (U_GET_GC_MASK(c) & (U_GC_P_MASK | U_GC_S_MASK)) != 0; }
+/// White space a line may be broken at, so not the no-break spaces.
+bool is_breaking_space(UChar32 c) noexcept { return is_white_space(c) && c != 0xA0 && c != 0x2007 && c != 0x202F; }
+
+bool is_ascii_alphanumeric(UChar32 c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool is_noise(UChar32 c) noexcept {
+  if (c >= 0 && c < 0x80) return c > ' ' && c < 0x7F && !is_ascii_alphanumeric(c);
+  return (U_GET_GC_MASK(c) & (U_GC_P_MASK | U_GC_S_MASK)) != 0;
+}
 
 std::string case_fold(std::string_view text) {
+  if (ascii_prefix(text) == text.size()) return to_lower_ascii(text);
   UErrorCode status = U_ZERO_ERROR;
   const auto* normalizer = icu::Normalizer2::getNFKCCasefoldInstance(status);
   std::string folded;
@@ -66,7 +79,7 @@ std::string collapse(std::string_view text, Keep keep) {
   out.reserve(text.size());
   bool pending = false;
   for_each_code_point(text, [&](UChar32 c, std::size_t start, std::size_t end) {
-    if (c >= 0 && u_isUWhiteSpace(c) != 0) {
+    if (is_white_space(c)) {
       pending = !out.empty();
     } else if (keep(c)) {
       if (pending) out += ' ';

@@ -56,6 +56,11 @@ TEST(Text, MatchKeysIgnorePunctuationToo) {
   EXPECT_EQ(text::match_key("Hello 👋"), "hello");
   EXPECT_EQ(text::match_key("👍"), "👍");
   EXPECT_NE(text::match_key("👍"), text::match_key("👎"));
+  EXPECT_EQ(text::match_key("a!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~b"), "ab");
+  for (char c = 0; c != '\x7f'; ++c) {  // a text of ASCII only is folded the quick way
+    const std::string plain = std::string("A") + c + "z";
+    EXPECT_EQ(text::match_key(plain) + "é", text::match_key(plain + "é")) << static_cast<int>(c);
+  }
   EXPECT_EQ(text::match_key("?!"), "?!");
   EXPECT_EQ(text::match_key("  "), "");
 }
