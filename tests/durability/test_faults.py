@@ -2,7 +2,9 @@
 import json
 import os
 import pathlib
+import random
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +13,7 @@ import time
 
 import pytest
 
-from support.processes import (DEV_BINARY, SECRET, Loquat, eventually, free_port, intent, request, sign, sqlite_sql, text_item, webhook, write_bot)
+from support.processes import (DEV_BINARY, SECRET, Loquat, eventually, free_port, intent, request, sign, sqlite_sql, temporary_folder, text_item, webhook, write_bot)
 
 FAST = {"LOG_LEVEL": "info"}
 
@@ -68,6 +70,20 @@ def test_answers_that_are_final(service, graph, answer, parts, counted):
     assert sent(graph, "5") == parts and outcome(service, counted) == 1
     service.say("5", "hello")
     assert eventually(lambda: sent(graph, "5")[-1] == "Welcome"), "the conversation goes on"
+
+
+def test_an_answer_that_comes_too_late(service, graph, database_kind):
+    """Later than a send may take: the outcome stays unknown, so the reply goes out once more, with the same id."""
+    deadline = {"postgres": 6, "sqlite": 20}[database_kind]
+    graph.control(by_recipient={"5": [{"slow": deadline + 2}]})
+    service.say("5", "hello")
+    assert eventually(lambda: len(sent(graph, "5")) == 2, deadline + 10), sent(graph, "5")
+    assert eventually(lambda: service.metric("bus_pending") == 0, 10)
+    first, second = (entry for entry in graph.entries() if entry["recipient"] == "5")
+    assert first["metadata"] == second["metadata"] and deadline - 0.5 < second["time"] - first["time"]
+    assert outcome(service, "outcome_unknown") == 1
+    eventually(lambda: len(sent(graph, "5")) > 2, 3)
+    assert sent(graph, "5") == ["Welcome", "Welcome"], "the late answer changes nothing"
 
 
 def test_an_echo_proves_the_delivery(service, graph):
@@ -254,6 +270,75 @@ def test_a_full_disk(start, folder, graph, database, database_kind):
     assert eventually(lambda: process.say("2", "hello").status == 200, 15)
     assert eventually(lambda: graph.texts("2") and all(graph.texts(person) for person in accepted), 30), "everything accepted is answered"
     assert sqlite_sql(path, "SELECT count(*) FROM states WHERE version > 1") == [(0,)]
+
+
+class SmallDisk:
+    """A database of PostgreSQL whose files cannot grow much: a tablespace on a small tmpfs, or a limit on the size of the server's files
+    where none can be mounted. Its log is elsewhere: without room for that a server stops."""
+
+    def __init__(self, postgres):
+        self.postgres, self.folder = postgres, pathlib.Path(temporary_folder())
+        self.folder.chmod(0o755)
+        self.disk = self.folder / "disk"
+        self.disk.mkdir()
+        self.mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=18m", "tmpfs", self.disk], capture_output=True).returncode == 0
+        if not self.mounted:
+            self.url = postgres.database()
+            return
+        if os.geteuid() == 0:
+            shutil.chown(self.disk, "postgres")
+        postgres.sql(f"CREATE TABLESPACE small LOCATION '{self.disk}'", "postgres")
+        postgres.sql("CREATE DATABASE full_disk TABLESPACE small", "postgres")
+        self.url = postgres.database().rsplit("/", 1)[0] + "/full_disk"
+
+    def _limit_files(self, size):
+        parent = self.postgres.pids()
+        for pid in [parent] + [int(pid) for pid in subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True).stdout.split()]:
+            subprocess.run([*self.postgres.as_user, "prlimit", "--pid", str(pid), f"--fsize={size}:"], check=True)
+
+    def fill_up(self):
+        if not self.mounted:
+            self._limit_files(17 << 20)  # a file of the log has 16 MiB
+
+    def make_room(self):
+        if self.mounted:
+            subprocess.run(["mount", "-o", "remount,size=400m", self.disk], check=True)
+        else:
+            self._limit_files("unlimited")
+
+    def remove(self):
+        if self.mounted:
+            self.postgres.sql("DROP DATABASE full_disk WITH (FORCE)", "postgres")
+            self.postgres.sql("DROP TABLESPACE small", "postgres")
+            subprocess.run(["umount", self.disk], check=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def test_a_full_disk_of_postgresql(start, folder, graph, postgres, request):
+    disk = SmallDisk(postgres)
+    request.addfinalizer(disk.remove)
+    process = launch(start, folder, graph, disk.url)
+    process.say("9", "hello")
+    assert eventually(lambda: graph.texts("9"))
+    disk.fill_up()
+    letters = random.Random(5)
+    accepted, statuses = [], []
+    for n in range(12_000):
+        person = str(10_000 + n)
+        filler = "".join(letters.choices("abcdefghijklmnopqrstuvwxyz", k=1900))
+        statuses.append(process.deliver(webhook([text_item(person, filler, f"m_{person}")])).status)
+        if statuses[-1] == 200:
+            accepted.append(person)
+        if statuses[-5:] == [503] * 5:
+            break
+    assert set(statuses) == {200, 503}, set(statuses)
+    assert process.get("/health").status == 200 and process.process.poll() is None
+    disk.make_room()
+    assert eventually(lambda: process.say("2", "hello").status == 200, 15)
+    assert eventually(lambda: graph.texts("2") and all(graph.texts(person) for person in accepted), 60), "everything accepted is answered"
+    assert eventually(lambda: process.metric("bus_pending") == 0, 40)
+    assert all(count == "1" for count in postgres.sql("SELECT count(*) FROM states GROUP BY thread_id", disk.url).split()), "once each"
+    process.stop()
 
 
 # --- messages that are not like others ----------------------------------------------------------------------------
