@@ -138,7 +138,7 @@ class Bench:
             self.pin_postgres(cores if len(cores) > 1 else {1})
         return process
 
-    def peer(self, service, database, graph_port=0):
+    def peer(self, service, database, graph_port=0, workers=1, cores=frozenset({0})):
         port = free_port()
         url = self.postgres().database() if database == "postgres" else ""
         env = {k: v for k, v in os.environ.items() if not k.startswith("LOQUAT")} | {"APP_SECRET": "appsecret", "VERIFY_TOKEN": "v", "PAGE_ACCESS_TOKEN": "tok", "LOG_LEVEL": "WARNING",
@@ -148,11 +148,11 @@ class Bench:
             self.postgres().sql((pathlib.Path(self.options.peer) / "schema.sql").read_text(), url) if service == "messenger" else None
         else:
             env |= {"DB_URL": f"sqlite:///{self.folder}/peer-{port}.db"}
-        process = subprocess.Popen(["taskset", "-c", "0", str(pathlib.Path(self.options.peer) / "start.sh"), service, str(port)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(["taskset", "-c", ",".join(map(str, cores)), str(pathlib.Path(self.options.peer) / "start.sh"), service, str(port), str(workers)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.stops.append(process.kill)
         assert eventually(lambda: answers(port), 30), f"the peer's {service} does not start"
         if database == "postgres":
-            self.pin_postgres()
+            self.pin_postgres(cores if len(cores) > 1 else {1})
         return process, port
 
     # --- measuring ---
@@ -262,9 +262,17 @@ class Bench:
             self.whole(name, [process.process.pid for process in running], [process.port for process in running], graph_port, cores="0,1")
             for process in running:
                 process.kill()
-        self.rounds([lambda: run("1 process, 1 thread", 1, 1), lambda: run("1 process, 2 threads", 1, 2), lambda: run("2 processes", 2, 1),
-                     lambda: run("3 processes", 3, 1)])
+        measures = [lambda: run("1 process, 1 thread", 1, 1), lambda: run("1 process, 2 threads", 1, 2), lambda: run("2 processes", 2, 1),
+                    lambda: run("3 processes", 3, 1)]
+        if self.options.peer:
+            peer, peer_port = self.peer("messenger", "postgres", graph_port, workers=2, cores={0, 1})
+            measures.append(lambda: self.whole("peer, 2 processes", [peer.pid], [peer_port], graph_port, cores="0,1"))
+        self.rounds(measures)
         graph.kill()
+        if self.options.peer:
+            for pid in children(peer.pid):
+                os.kill(pid, signal.SIGKILL)
+            self.row("webhook to reply, PostgreSQL, both cores: 1 process with 2 threads against the peer with 2 processes", "1 process, 2 threads", "peer, 2 processes", "2.5")
         for name in ("1 process, 2 threads", "2 processes", "3 processes"):
             self.row(f"webhook to reply, PostgreSQL, both cores: {name} against 1 process with 1 thread", name, "1 process, 1 thread", "1")
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
@@ -157,6 +158,40 @@ TEST(Batcher, CallsThatCameTogetherGoTogether) {
   loop.run();
   for (auto& call : calls) EXPECT_EQ(call.get(), 1);
   EXPECT_EQ(sizes, std::vector<std::size_t>{10});
+}
+
+TEST(Batcher, BatchesAreSpacedOnlyWhileCallsComeTogether) {
+  asio::io_context loop(1);
+  std::vector<std::size_t> sizes;
+  const auto note = [&](const std::vector<int>& numbers, Batcher<int, int>::Done done) {
+    sizes.push_back(numbers.size());
+    done(std::vector<Outcome<int>>(numbers.size(), Outcome<int>(std::in_place_index<0>, 1)));
+  };
+  const auto spawn = [&loop](Batcher<int, int>& batcher, int count) {
+    for (int i = 0; i < count; ++i) asio::co_spawn(loop, batcher.call(i, nullptr), asio::detached);
+    loop.restart();
+  };
+  Batcher<int, int> patient({.spacing = std::chrono::hours(1)}, note);
+  for (int i = 0; i < 3; ++i) {
+    spawn(patient, 1);
+    loop.poll();
+  }
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{1, 1, 1})) << "who calls alone does not wait";
+  for (int i = 0; i < 3; ++i) {
+    spawn(patient, 2);
+    loop.poll();
+  }
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{1, 1, 1, 2})) << "the next two batches' calls wait for each other";
+  EXPECT_EQ(patient.waiting(), 4U);
+  sizes.clear();
+  asio::io_context other(1);
+  Batcher<int, int> quick({.spacing = std::chrono::milliseconds(20)}, note);
+  for (int i = 0; i < 2; ++i) {
+    for (int k = 0; k < 3; ++k) asio::co_spawn(other, quick.call(k, nullptr), asio::detached);
+    other.restart();
+    other.run();
+  }
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{3, 3})) << "and go when the time has come";
 }
 
 TEST(Batcher, EachCallGetsItsOwnOutcome) {

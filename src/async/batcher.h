@@ -1,10 +1,14 @@
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -12,15 +16,18 @@
 
 namespace loquat::async {
 
-/// Collects the calls of many coroutines, on any loops, and hands them on as one array. It never waits on a timer: the
-/// first call starts a batch as soon as its loop has run what was ready with it (so requests that came together go together), and
-/// what arrives while batches are under way forms the next one. So a batch grows with the load, and an idle system has no delay.
+/// Collects the calls of many coroutines, on any loops, and hands them on as one array. The first call starts a batch as soon as its
+/// loop has run what was ready with it (so requests that came together go together), and what arrives while batches are under way
+/// forms the next one. So a batch grows with the load, and an idle system has no delay. Where a batch costs much however small it is
+/// (a commit), `spacing` keeps their starts apart, but only while calls come together: who calls alone never waits for a timer.
 ///
 /// `In` is one call's argument, `Out` its answer. `run` starts one batch, on a loop's thread or on that which ends the batch before: it
 /// must not block (it submits to a pool) and has the batch's `Done` called exactly once, from any thread, with one outcome a call in the
 /// same order. A loop that has called must run until the call is answered: it may be the one that starts the batch for others.
 template <class In, class Out>
 class Batcher {
+  using Clock = std::chrono::steady_clock;
+
  public:
   using Done = std::move_only_function<void(std::vector<Outcome<Out>>)>;
   using Run = std::function<void(std::vector<In>, Done)>;
@@ -29,6 +36,7 @@ class Batcher {
     std::size_t most = 256;      ///< calls a batch
     std::size_t concurrent = 1;  ///< batches under way at once
     std::size_t queue_limit = 100'000;
+    std::chrono::microseconds spacing{0};  ///< least time between two starts while batches have more than one call
   };
 
   Batcher(Settings settings, Run run) : state_(std::make_shared<State>(settings, std::move(run))) {}
@@ -37,6 +45,7 @@ class Batcher {
   [[nodiscard]] asio::awaitable<Out> call(In argument, std::exception_ptr full) {
     co_return co_await await_completion<Out>([state = state_, argument = std::move(argument), full](Completion<Out> completion) mutable {
       bool start = false;
+      std::optional<Clock::time_point> later;
       const auto executor = completion.executor();
       {
         const std::lock_guard lock(state->mutex);
@@ -46,9 +55,11 @@ class Batcher {
           full = nullptr;
           // With all batches under way the end of one starts the next.
           start = state->under_way < state->settings.concurrent && !std::exchange(state->pump_is_due, true);
+          if (start) later = state->find_start();
         }
       }
       if (full) return completion.reject(full);  // NOLINT(bugprone-use-after-move): moved only where full became null
+      if (later) return State::pump_at(state, executor, *later);
       if (start) asio::post(executor, [state] { State::pump(state); });
     });
   }
@@ -71,6 +82,8 @@ class Batcher {
           self->pump_is_due = false;
           if (self->arguments.empty() || self->under_way == self->settings.concurrent) return;
           ++self->under_way;
+          self->crowded = self->arguments.size() > 1;
+          if (self->settings.spacing.count() > 0) self->next_start = Clock::now() + self->settings.spacing;
           arguments = take_front(self->arguments, self->settings.most);
           completions = take_front(self->completions, self->settings.most);
         }
@@ -85,17 +98,39 @@ class Batcher {
         pairs.reserve(waiting->size());
         for (std::size_t i = 0; i < waiting->size(); ++i) pairs.emplace_back(std::move((*waiting)[i]), std::move(outcomes[i]));
         complete_all(std::move(pairs));
-        {
-          const std::lock_guard lock(self->mutex);
-          --self->under_way;
-        }
-        pump(self);
+        end_batch(self);
       };
       try {
         self->run(std::move(arguments), finish);
       } catch (...) {
         finish(std::vector<Outcome<Out>>(waiting->size(), Outcome<Out>(std::in_place_index<1>, std::current_exception())));
       }
+    }
+
+    static void end_batch(const std::shared_ptr<State>& self) {
+      std::optional<Clock::time_point> later;
+      std::optional<asio::any_io_executor> executor;
+      {
+        const std::lock_guard lock(self->mutex);
+        --self->under_way;
+        if (self->completions.empty()) return;
+        self->crowded = true;
+        later = self->find_start();
+        if (later && std::exchange(self->pump_is_due, true)) return;
+        if (later) executor = self->completions.front().executor();
+      }
+      later ? pump_at(self, *executor, *later) : pump(self);
+    }
+
+    /// When the next batch may start, if not at once. The mutex is held.
+    [[nodiscard]] std::optional<Clock::time_point> find_start() const {
+      if (!crowded || next_start <= Clock::now()) return std::nullopt;
+      return next_start;
+    }
+
+    static void pump_at(const std::shared_ptr<State>& self, const asio::any_io_executor& executor, Clock::time_point time) {
+      auto timer = std::make_shared<asio::steady_timer>(executor, time);
+      timer->async_wait([self, timer](boost::system::error_code) { pump(self); });
     }
 
     template <class T>
@@ -114,6 +149,8 @@ class Batcher {
     std::vector<Completion<Out>> completions;
     std::size_t under_way = 0;
     bool pump_is_due = false;  ///< a loop is about to call it
+    bool crowded = false;      ///< calls come together, not one after another
+    Clock::time_point next_start = Clock::time_point::min();
   };
 
   std::shared_ptr<State> state_;

@@ -10,6 +10,9 @@
 namespace loquat::bus {
 namespace {
 
+/// A commit costs the same for one row as for ten.
+constexpr std::chrono::microseconds commit_spacing(500);
+
 struct Done {
   std::int64_t seq = 0;
   bool parked = false;
@@ -86,9 +89,9 @@ struct Storage::Impl : std::enable_shared_from_this<Impl> {
       : settings(s),
         database(db),
         lease(std::move(given)),
-        admissions({.most = settings.batch, .concurrent = 1},
+        admissions({.most = settings.batch, .concurrent = 1, .spacing = commit_spacing},
                    [this](auto calls, auto done) { run_admissions(std::move(calls), std::move(done)); }),
-        commits({.most = settings.batch, .concurrent = 1},
+        commits({.most = settings.batch, .concurrent = 1, .spacing = commit_spacing},
                 [this](auto calls, auto done) { run_commits(std::move(calls), std::move(done)); }),
         latest({.most = settings.batch, .concurrent = 2}, [this](auto calls, auto done) { run_latest(std::move(calls), std::move(done)); }),
         by_id({.most = settings.batch, .concurrent = 2}, [this](auto calls, auto done) { run_by_id(std::move(calls), std::move(done)); }) {}

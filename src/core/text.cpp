@@ -50,9 +50,7 @@ bool is_white_space(UChar32 c) noexcept {
 /// White space a line may be broken at, so not the no-break spaces.
 bool is_breaking_space(UChar32 c) noexcept { return is_white_space(c) && c != 0xA0 && c != 0x2007 && c != 0x202F; }
 
-bool is_ascii_alphanumeric(UChar32 c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
+bool is_ascii_alphanumeric(UChar32 c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
 bool is_noise(UChar32 c) noexcept {
   if (c >= 0 && c < 0x80) return c > ' ' && c < 0x7F && !is_ascii_alphanumeric(c);

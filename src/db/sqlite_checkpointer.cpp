@@ -10,7 +10,7 @@ namespace {
 constexpr int pages_to_checkpoint = 4'000;  // 16 MB
 constexpr int pages_to_restart = 8'000;     // 32 MB: passive checkpoints cannot keep up with a steady writer
 constexpr int restart_wait_ms = 5;          // how long the writer waits for readers then
-constexpr int niceness = 5;
+constexpr int niceness = 10;
 
 }  // namespace
 
