@@ -30,6 +30,8 @@ std::chrono::milliseconds send_deadline(App& app) {
   return std::chrono::milliseconds(leased ? 6'000 : 20'000);
 }
 
+asio::awaitable<void> read_settings(messenger::SettingsSource& source) { co_await source.refresh(); }
+
 /// Everything of the Messenger channel; lives as long as the process.
 struct MessengerChannel {
   MessengerChannel(App& app, std::shared_ptr<messenger::SettingsSource> source)
@@ -117,7 +119,7 @@ void add_messenger(App& app) {
       });
   app.bus().add_handler(std::string(messenger::channel), *channel.delivery);
   follow_changes(app, channel.settings);
-  app.before_listening([&channel]() -> asio::awaitable<void> { co_await channel.settings->refresh(); });
+  app.before_listening([&channel] { return read_settings(*channel.settings); });
   app.when_prepared([&app, &channel] { return channel.settings->run(app.tasks()); });
   app.when_prepared([&app, &channel] { return channel.pages.run(app.tasks(), *channel.settings); });
   app.when_prepared([&app, &channel] { return channel.watchdog.run(app.tasks(), *channel.settings); });

@@ -33,9 +33,9 @@ std::vector<chat::ConversationId> find_conversations(db::Connection& connection,
 std::vector<std::optional<State>> find_rows_by_thread_sqlite(db::Connection& connection, std::span<const ThreadQuery> queries) {
   static const auto sql =
       "SELECT " + columns() +
-      " FROM threads AS t JOIN states AS s ON s.channel = t.channel AND s.account = t.account AND s.thread_id = t.thread_id"
-      " AND s.version = t.version WHERE t.thread_id = $1 AND ($2::text IS NULL OR t.channel = $2::text)"
-      " AND ($3::text IS NULL OR t.account = $3::text) ORDER BY t.written DESC, t.version DESC LIMIT 1";
+      " FROM (SELECT * FROM threads AS x WHERE x.thread_id = $1 AND ($2::text IS NULL OR x.channel = $2::text)"
+      " AND ($3::text IS NULL OR x.account = $3::text) ORDER BY x.written DESC, x.version DESC LIMIT 1) AS t"
+      " CROSS JOIN states AS s ON s.channel = t.channel AND s.account = t.account AND s.thread_id = t.thread_id AND s.version = t.version";
   std::vector<std::optional<State>> found;
   found.reserve(queries.size());
   for (const auto& query : queries) {

@@ -277,9 +277,15 @@ def test_connection_cap(start):
     process = start("state", env={"MAX_CONNECTIONS": "20"})
     held = [socket.create_connection(("127.0.0.1", process.port)) for _ in range(40)]
     try:
-        for connection in held[:5]:
-            connection.sendall(GET + b"\r\n")
-            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        statuses = []
+        for connection in held:
+            try:
+                connection.sendall(GET + b"\r\n")
+                statuses.append(int(connection.recv(1000).split()[1]))
+            except (OSError, IndexError):  # refused before it asked
+                statuses.append(503)
+        # Each event loop takes connections from a queue of its own: which ones come first is not said.
+        assert set(statuses) == {200, 503} and 15 <= statuses.count(200) <= 20, statuses
     finally:
         for connection in held:
             connection.close()
