@@ -1,5 +1,7 @@
 #include "db/sqlite.h"
 
+#include <sqlite3.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -265,6 +267,10 @@ void SqliteDatabase::close() {
 }  // namespace
 
 std::unique_ptr<Database> open_sqlite(std::string path, DatabaseSettings settings) {
+  // Nobody reads SQLite's statistics of memory, for which each allocation of any connection takes one lock. (Once SQLite is in use it
+  // refuses: then all stays as it is.)
+  static const int once = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(once);
   return std::make_unique<SqliteDatabase>(std::move(path), std::move(settings));
 }
 

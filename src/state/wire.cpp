@@ -37,6 +37,7 @@ void append_state_json(std::string& out, const State& state, bool full) {
 
 std::string to_json_text(const State& state, bool full) {
   std::string out;
+  out.reserve(1'024);
   append_state_json(out, state, full);
   return out;
 }
