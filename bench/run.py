@@ -111,9 +111,10 @@ class Bench:
                 self._postgres.sql(command, "postgres")
         return self._postgres
 
-    def pin_postgres(self, cores=frozenset({1})):
+    def pin_postgres(self, server_cores):
+        """Away from the server's core, or with it on both."""
         for pid in children(self.postgres().process.pid):
-            pin(pid, cores)
+            pin(pid, server_cores if len(server_cores) > 1 else {1})
 
     def bare(self, mode, core):
         process = subprocess.Popen(["taskset", "-c", str(core), BARE, "0", mode], stdout=subprocess.PIPE, text=True)
@@ -135,7 +136,7 @@ class Bench:
         pin(process.process.pid, cores)
         if database != "sqlite":
             time.sleep(0.3)
-            self.pin_postgres(cores if len(cores) > 1 else {1})
+            self.pin_postgres(cores)
         return process
 
     def peer(self, service, database, graph_port=0, workers=1, cores=frozenset({0})):
@@ -152,7 +153,7 @@ class Bench:
         self.stops.append(process.kill)
         assert eventually(lambda: answers(port), 30), f"the peer's {service} does not start"
         if database == "postgres":
-            self.pin_postgres(cores if len(cores) > 1 else {1})
+            self.pin_postgres(cores)
         return process, port
 
     # --- measuring ---

@@ -30,7 +30,7 @@ class Runtime;
 /// int(real); nothing for infinity and NaN.
 [[nodiscard]] std::optional<Value> truncate(Memory& memory, double value);
 [[nodiscard]] double to_double(const Value& number);
-/// Writes a finite number with `digits` decimals (at most 323), rounded exactly, half to even; the end. `out` needs digits + 320 chars.
+/// Writes a finite number with `digits` decimals (0 to 323), rounded exactly, half to even; the end. `out` needs digits + 320 chars.
 [[nodiscard]] char* write_fixed(char* out, double value, int digits);
 [[nodiscard]] bool is_zero(const Value& number) noexcept;
 [[nodiscard]] std::uint64_t hash_number(const Value& number) noexcept;

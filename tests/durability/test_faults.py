@@ -217,8 +217,7 @@ def test_postgresql_is_away_for_ten_seconds(start, folder, graph, database, post
     if how == "stopped":
         postgres.stop()
     else:
-        parent = postgres.pids()
-        children = [parent] + [int(pid) for pid in subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True).stdout.split()]
+        children = postgres.all_pids()
         for pid in children:
             os.kill(pid, signal.SIGSTOP)
     try:
@@ -288,12 +287,10 @@ class SmallDisk:
         if os.geteuid() == 0:
             shutil.chown(self.disk, "postgres")
         postgres.sql(f"CREATE TABLESPACE small LOCATION '{self.disk}'", "postgres")
-        postgres.sql("CREATE DATABASE full_disk TABLESPACE small", "postgres")
-        self.url = postgres.database().rsplit("/", 1)[0] + "/full_disk"
+        self.url = postgres.database("TABLESPACE small")
 
     def _limit_files(self, size):
-        parent = self.postgres.pids()
-        for pid in [parent] + [int(pid) for pid in subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True).stdout.split()]:
+        for pid in self.postgres.all_pids():
             subprocess.run([*self.postgres.as_user, "prlimit", "--pid", str(pid), f"--fsize={size}:"], check=True)
 
     def fill_up(self):
@@ -308,7 +305,7 @@ class SmallDisk:
 
     def remove(self):
         if self.mounted:
-            self.postgres.sql("DROP DATABASE full_disk WITH (FORCE)", "postgres")
+            self.postgres.sql(f"DROP DATABASE {self.url.rsplit('/', 1)[-1]} WITH (FORCE)", "postgres")
             self.postgres.sql("DROP TABLESPACE small", "postgres")
             subprocess.run(["umount", self.disk], check=True)
         shutil.rmtree(self.folder, ignore_errors=True)

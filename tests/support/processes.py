@@ -314,6 +314,12 @@ class Postgres:
         with open(self.data / "postmaster.pid") as file:
             return int(file.readline())
 
+    def all_pids(self):
+        """The server's and those of its children."""
+        parent = self.pids()
+        children = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True).stdout
+        return [parent] + [int(pid) for pid in children.split()]
+
     def stop(self, how=signal.SIGINT):
         try:
             os.kill(self.pids(), how)
@@ -328,10 +334,10 @@ class Postgres:
                 pass  # it is about to end
             self.process.wait(60)
 
-    def database(self):
+    def database(self, options=""):
         self.count += 1
         name = f"test{self.count}"
-        self.sql(f"CREATE DATABASE {name}", "postgres")
+        self.sql(f"CREATE DATABASE {name} {options}", "postgres")
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
     def sql(self, text, database):
