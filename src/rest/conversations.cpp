@@ -1,5 +1,6 @@
 #include "rest/conversations.h"
 
+#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -7,9 +8,6 @@
 
 namespace loquat::rest {
 namespace {
-
-/// Others' turns in the same conversation, in another process, may be faster this often.
-constexpr int most_attempts = 10;
 
 /// A conversation's context is stored anew with every turn; what anybody may add to it must end somewhere.
 constexpr std::size_t largest_context = 256 * 1024;
@@ -38,16 +36,19 @@ void check_context(const std::optional<state::State>& previous, const chat::User
 }  // namespace
 
 Conversations::Conversations(state::Store& states, const dialogue::Manager& manager, ConversationLocks::Settings settings)
-    : states_(states), manager_(manager), locks_(settings) {}
+    : states_(states), manager_(manager), time_limit_(settings.wait_limit), locks_(settings) {}
 
 asio::awaitable<state::State> Conversations::talk(chat::UserMessage message) {
+  const auto deadline = std::chrono::steady_clock::now() + time_limit_;
   const auto guard = co_await locks_.acquire(message.conversation.to_key());
   if (message.message_id) {
     auto known = co_await states_.find_by_message_id(*message.message_id);
     if (known) co_return std::move(*known);
   }
   dialogue::Manager::CallMemory memory;
-  for (int attempt = 0; attempt < most_attempts; ++attempt) {
+  // Another process may be faster again and again, but not for ever: its own queue is short. Without a pause, because who starts
+  // later than the other finds the version taken once more.
+  do {
     auto previous = co_await states_.find_latest(message.conversation);
     check_context(previous, message);
     const std::int64_t version = previous ? previous->version : 0;
@@ -59,7 +60,7 @@ asio::awaitable<state::State> Conversations::talk(chat::UserMessage message) {
       if (error.code() != Code::conflict) throw;
     }
     if (appended) co_return std::move(appended->state);
-  }
+  } while (std::chrono::steady_clock::now() < deadline);
   throw Error(Code::unavailable, "The conversation is busy");
 }
 

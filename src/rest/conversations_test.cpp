@@ -5,6 +5,7 @@
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -90,17 +91,17 @@ TEST_F(ConversationsTest, a_known_message_is_answered_from_the_store) {
 }
 
 TEST_F(ConversationsTest, conflicts_are_decided_again) {
-  BusyStore store(3);
+  BusyStore store(31);
   Conversations conversations(store, manager);
   const auto state = testing::await(conversations.talk(message("t", "/ask")));
-  EXPECT_EQ(state.version, 4);
+  EXPECT_EQ(state.version, 32);
   EXPECT_EQ(to_json(state.bot_message), R"([{"text":"/ask"}])");  // the others' turns had asked
-  EXPECT_EQ(store.appends, 4);
+  EXPECT_EQ(store.appends, 32);
 }
 
 TEST_F(ConversationsTest, but_not_for_ever) {
-  BusyStore store(1000);
-  Conversations conversations(store, manager);
+  BusyStore store(std::numeric_limits<int>::max());
+  Conversations conversations(store, manager, {.wait_limit = milliseconds(20)});
   try {
     (void)testing::await(conversations.talk(message("t", "hi")));
     FAIL();

@@ -89,7 +89,7 @@ class SqlStore final : public Store {
 
   asio::awaitable<bool> erase(const ThreadQuery& query) override {
     // A turn that commits at the same moment takes the tombstone's version: then once more.
-    constexpr int most_attempts = 5;
+    constexpr int most_attempts = 100;
     for (int attempt = 1;; ++attempt) {
       try {
         co_return co_await database_.write([query](db::Connection& c) { return erase_rows(c, query); });
