@@ -9,6 +9,7 @@
 #include <unicode/utf8.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -40,7 +41,7 @@ std::size_t ascii_prefix(std::string_view text) noexcept {
   return at;
 }
 
-bool is_ascii_blank(char c) noexcept { return c == ' ' || (c >= '\t' && c <= '\r'); }
+constexpr bool is_ascii_blank(char c) noexcept { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 bool is_white_space(UChar32 c) noexcept {
   if (c < 0x80) return c >= 0 && is_ascii_blank(static_cast<char>(c));
@@ -49,8 +50,6 @@ bool is_white_space(UChar32 c) noexcept {
 
 /// White space a line may be broken at, so not the no-break spaces.
 bool is_breaking_space(UChar32 c) noexcept { return is_white_space(c) && c != 0xA0 && c != 0x2007 && c != 0x202F; }
-
-bool is_ascii_alphanumeric(UChar32 c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
 bool is_noise(UChar32 c) noexcept {
   if (c >= 0 && c < 0x80) return c > ' ' && c < 0x7F && !is_ascii_alphanumeric(c);
@@ -86,6 +85,38 @@ std::string collapse(std::string_view text, Keep keep) {
     }
   });
   return out;
+}
+
+/// What match_key makes of each ASCII character: its lower case, a blank for white space, NUL for noise. A control character stays.
+constexpr auto ascii_keys = [] {
+  std::array<char, 128> keys{};
+  for (std::size_t c = 0; c < keys.size(); ++c) {
+    const auto sign = static_cast<char>(c);
+    if (is_ascii_blank(sign)) {
+      keys[c] = ' ';
+    } else if (is_ascii_alphanumeric(sign) || c < ' ' || c == 0x7F) {
+      keys[c] = to_lower_ascii(sign);
+    }
+  }
+  return keys;
+}();
+
+/// match_key of ASCII without NUL, empty when all of it is noise.
+std::string match_key_of_ascii(std::string_view text) {
+  std::string key;
+  key.resize_and_overwrite(text.size(), [text](char* out, std::size_t) {
+    std::size_t size = 0;
+    for (const char c : text) {
+      const char sign = ascii_keys[static_cast<unsigned char>(c)];
+      out[size] = sign;
+      // A blank counts once, and not at the beginning.
+      const bool dropped = sign == '\0' || (sign == ' ' && (size == 0 || out[size - 1] == ' '));
+      size += dropped ? 0 : 1;
+    }
+    if (size > 0 && out[size - 1] == ' ') --size;
+    return size;
+  });
+  return key;
 }
 
 struct Cluster {
@@ -199,6 +230,9 @@ std::string fold(std::string_view text) {
 }
 
 std::string match_key(std::string_view text) {
+  if (ascii_prefix(text) == text.size() && text.find('\0') == std::string_view::npos) {
+    if (auto key = match_key_of_ascii(text); !key.empty()) return key;
+  }
   const std::string folded = case_fold(to_valid_utf8(text));
   std::string key = collapse(folded, [](UChar32 c) { return !is_noise(c); });
   return key.empty() ? collapse(folded, [](UChar32) { return true; }) : key;
@@ -221,15 +255,12 @@ std::vector<std::string> split_at_words(std::string_view text, std::size_t limit
 
 std::string to_lower_ascii(std::string_view text) {
   std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  for (char& c : out) c = to_lower_ascii(c);
   return out;
 }
 
 bool equal_ignoring_ascii_case(std::string_view a, std::string_view b) noexcept {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
+  return std::ranges::equal(a, b, [](char x, char y) { return to_lower_ascii(x) == to_lower_ascii(y); });
 }
 
 std::string_view trim_ascii(std::string_view text) noexcept {

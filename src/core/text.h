@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -23,6 +24,11 @@ namespace loquat::text {
 /// a text that fits and is not blank comes back as it is.
 [[nodiscard]] std::vector<std::string> split_at_words(std::string_view text, std::size_t limit);
 
+/// An ASCII letter or digit; `c` is a byte or a code point.
+[[nodiscard]] constexpr bool is_ascii_alphanumeric(std::integral auto c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+[[nodiscard]] constexpr char to_lower_ascii(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 [[nodiscard]] std::string to_lower_ascii(std::string_view text);
 [[nodiscard]] bool equal_ignoring_ascii_case(std::string_view a, std::string_view b) noexcept;
 [[nodiscard]] std::string_view trim_ascii(std::string_view text) noexcept;

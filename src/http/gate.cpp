@@ -13,9 +13,8 @@ namespace {
 
 bool is_request_id(std::string_view text) {
   constexpr std::size_t most = 64;
-  return !text.empty() && text.size() <= most && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-  });
+  return !text.empty() && text.size() <= most &&
+         std::ranges::all_of(text, [](char c) { return text::is_ascii_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 bool is_admin_path(std::string_view path) {

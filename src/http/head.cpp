@@ -23,8 +23,7 @@ constexpr std::array<std::uint8_t, 256> make_table() {
   }
   table['\t'] = is_value;
   for (std::size_t c = 0; c < 128; ++c) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (plain) table[c] |= is_token | is_host;
+    if (text::is_ascii_alphanumeric(c)) table[c] |= is_token | is_host;
   }
   for (const char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<std::uint8_t>(c)] |= is_token;
   for (const char c : std::string_view("-._~%!$&'()*+;=:[]")) table[static_cast<std::uint8_t>(c)] |= is_host;

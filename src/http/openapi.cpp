@@ -115,7 +115,7 @@ json::object make_responses(const Router::Route& route, bool has_path_names, boo
 std::string make_operation_id(Method method, std::string_view path) {
   std::string id = text::to_lower_ascii(to_string(method));
   for (const char c : path) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    const bool plain = text::is_ascii_alphanumeric(c);
     if (plain) {
       id += c;
     } else if (!id.ends_with('_')) {

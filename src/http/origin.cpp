@@ -38,7 +38,7 @@ bool is_same_authority(std::string_view origin, std::string_view host) {
 
 bool is_header_list(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("!#$%&'*+-.^_`|~, ").contains(c);
+    return text::is_ascii_alphanumeric(c) || std::string_view("!#$%&'*+-.^_`|~, ").contains(c);
   });
 }
 

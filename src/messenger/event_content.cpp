@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "core/text.h"
+
 namespace loquat::messenger {
 namespace {
 
@@ -13,8 +15,7 @@ constexpr std::size_t max_short_text = 1000;
 
 bool is_web_url(std::string_view url) noexcept {
   const auto begins = [url](std::string_view scheme) {
-    return url.size() > scheme.size() && std::ranges::equal(url.substr(0, scheme.size()), scheme, {},
-                                                            [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return url.size() > scheme.size() && text::equal_ignoring_ascii_case(url.substr(0, scheme.size()), scheme);
   };
   return url.size() <= max_url && (begins("http://") || begins("https://")) &&
          std::ranges::none_of(url, [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F; });

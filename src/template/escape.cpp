@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/json.h"
+#include "core/text.h"
 #include "template/json_text.h"
 #include "template/objects.h"
 
@@ -12,9 +13,7 @@ namespace loquat::tmpl {
 
 namespace {
 
-[[nodiscard]] bool is_unreserved(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
-}
+[[nodiscard]] bool is_unreserved(char c) noexcept { return text::is_ascii_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~'; }
 
 [[nodiscard]] bool has(const Value& value, std::uint8_t flags) noexcept { return value.is_string() && (value.string->flags & flags) != 0; }
 

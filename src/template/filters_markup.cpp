@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/text.h"
 #include "template/entities.h"
 #include "template/library.h"
 #include "template/unicode.h"
@@ -93,8 +94,7 @@ Value xmlattr(Runtime& rt, const Value& value, const Args& args) {
 
 void quote(std::string_view text, bool query, Builder& out) {
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' ||
-                       c == '~' || (!query && c == '/');
+    const bool plain = text::is_ascii_alphanumeric(c) || c == '_' || c == '.' || c == '-' || c == '~' || (!query && c == '/');
     if (plain) {
       out.append(c);
     } else if (query && c == ' ') {

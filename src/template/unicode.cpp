@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/text.h"
+
 namespace loquat::tmpl {
 
 namespace {
@@ -155,7 +157,7 @@ bool is_upper(char32_t c) noexcept { return u_isUUppercase(u(c)) != 0; }
 bool is_title(char32_t c) noexcept { return u_charType(u(c)) == U_TITLECASE_LETTER; }
 bool is_word(char32_t c) noexcept {
   if (c < 0x80) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    return text::is_ascii_alphanumeric(c) || c == '_';
   }
   return is_alpha(c) || is_numeric(c);
 }
@@ -183,11 +185,7 @@ std::string to_upper(std::string_view text) {
 }
 
 std::string to_lower(std::string_view text) {
-  if (is_ascii(text)) {
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return out;
-  }
+  if (is_ascii(text)) return text::to_lower_ascii(text);
   return map_case(text, [](icu::StringPiece in, icu::ByteSink& sink, UErrorCode& status) {
     icu::CaseMap::utf8ToLower("", 0, in, sink, nullptr, status);
   });

@@ -1,4 +1,5 @@
 """Starts and stops what a test needs, by process id, on free ports of 127.0.0.1, in temporary folders."""
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -315,10 +316,24 @@ class Postgres:
             return int(file.readline())
 
     def all_pids(self):
-        """The server's and those of its children."""
+        """The server's and those of its children. Children come and go: one of them may be gone when it is used."""
         parent = self.pids()
         children = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True).stdout
         return [parent] + [int(pid) for pid in children.split()]
+
+    @contextlib.contextmanager
+    def hung(self):
+        """Meanwhile the server accepts and never answers: it and all its children hold still."""
+        def signal_all(number):
+            for pid in self.all_pids():  # the server itself first: then no child comes any more
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        try:
+            os.kill(self.pids(), signal.SIGSTOP)
+            signal_all(signal.SIGSTOP)
+            yield
+        finally:
+            signal_all(signal.SIGCONT)
 
     def stop(self, how=signal.SIGINT):
         try:
