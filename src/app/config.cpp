@@ -80,6 +80,9 @@ const std::vector<SettingInfo> settings{
     {"SANDBOX", "auto", "auto: on a loopback HOST; off"},
 };
 
+/// A secret that may be a URL: without its password; anything else is hidden whole.
+std::string show_url(const std::string& value) { return value.contains("://") ? db::without_password(value) : std::string(secret_mask); }
+
 /// Reads values by name in the order of precedence and collects what is wrong with them.
 class Reader {
  public:
@@ -133,16 +136,17 @@ class Reader {
   void wrong(std::string_view name, std::string_view value, std::string_view allowed) {
     const auto info = std::ranges::find(settings, name, &SettingInfo::name);
     const bool hide = info != settings.end() && info->is_secret;
-    loaded_.problems.push_back(std::string(name) + (hide ? "" : " is \"" + std::string(value) + "\"") + ": allowed is " +
-                               std::string(allowed));
+    problem(std::string(name) + (hide ? "" : " is \"" + std::string(value) + "\"") + ": allowed is " + std::string(allowed));
   }
-  void problem(std::string text) { loaded_.problems.push_back(std::move(text)); }
+  /// One wrong setting is told once, however many stores it is for.
+  void problem(std::string text) {
+    if (std::ranges::find(loaded_.problems, text) == loaded_.problems.end()) loaded_.problems.push_back(std::move(text));
+  }
 
   std::string note(std::string_view name, const Found& found) {
     const auto info = std::ranges::find(settings, name, &SettingInfo::name);
     std::string shown = found.value;
-    if (info->is_secret && !shown.empty())
-      shown = shown.find("://") == std::string::npos ? std::string(secret_mask) : db::without_password(shown);
+    if (info->is_secret && !shown.empty()) shown = show_url(shown);
     if (shown.empty() && found.source == "default") shown = info->default_value;
     loaded_.origins.push_back({std::string(name), shown, found.source});
     return found.value;
@@ -215,6 +219,8 @@ void read_server(Reader& reader, Config& config) {
   if (config.host != "localhost" && !IpAddress::parse(config.host)) reader.wrong("HOST", config.host, "an IP address or localhost");
   reader.integer("PORT", config.port, 0, 65535);
   reader.integer("ADMIN_PORT", config.admin_port, 1, 65535);
+  if (config.admin_port != 0 && config.admin_port == config.port)
+    reader.problem("ADMIN_PORT and PORT are the same: each needs a port of its own");
   config.root_path = reader.text("ROOT_PATH");
   while (config.root_path.ends_with('/')) config.root_path.pop_back();
   if (!config.root_path.empty() && !config.root_path.starts_with('/'))
@@ -300,9 +306,9 @@ void read_databases(Reader& reader, Config& config, const std::vector<std::strin
   config.states_url = choose_url(reader, "the states", talks || serves(targets, "state"), {"STATE_URL", "DB_URL", "DB_DSN", "DATABASE_URL"},
                                  any, config.data_dir);
   config.database_url = choose_url(reader, "the bus and the bot", talks, {"DB_DSN", "DATABASE_URL", "DB_URL"}, sql, config.data_dir);
-  loaded.origins.push_back({"(integrations)", db::without_password(config.integrations_url), "chosen"});
-  loaded.origins.push_back({"(states)", db::without_password(config.states_url), "chosen"});
-  loaded.origins.push_back({"(bus, bot)", db::without_password(config.database_url), "chosen"});
+  loaded.origins.push_back({"(integrations)", show_url(config.integrations_url), "chosen"});
+  loaded.origins.push_back({"(states)", show_url(config.states_url), "chosen"});
+  loaded.origins.push_back({"(bus, bot)", show_url(config.database_url), "chosen"});
   config.mongodb_db = reader.text("MONGODB_DB");
   std::int64_t overflow = 10;
   reader.integer("DB_POOL_SIZE", config.db_pool_size, 1, 1000);

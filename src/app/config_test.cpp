@@ -46,8 +46,14 @@ TEST(Config, EveryWrongSettingIsReportedAtOnce) {
   EXPECT_TRUE(names(loaded.problems, "PORT"));
   EXPECT_TRUE(names(loaded.problems, "LOG_LEVEL"));
   EXPECT_TRUE(names(loaded.problems, "METRICS_ENABLED"));
-  EXPECT_TRUE(names(loaded.problems, "DATABASE_URL"));
+  EXPECT_EQ(std::ranges::count_if(loaded.problems, [](const auto& problem) { return problem.starts_with("DATABASE_URL"); }), 1)
+      << "one setting, however many stores it is for";
   EXPECT_TRUE(names(loaded.problems, "SHUTDOWN_GRACE"));
+}
+
+TEST(Config, PortsDiffer) {
+  EXPECT_TRUE(names(load({{"PORT", "8001"}, {"ADMIN_PORT", "8001"}}).problems, "ADMIN_PORT"));
+  EXPECT_TRUE(load({{"PORT", "8001"}, {"ADMIN_PORT", "8002"}}).problems.empty());
 }
 
 TEST(Config, CommandLineBeatsEnvironmentBeatsFileBeatsDefault) {
@@ -75,9 +81,13 @@ TEST(Config, SecretsComeFromFilesAndAreMasked) {
   const auto loaded = load({{"ADMIN_TOKEN_FILE", directory.file("token")}, {"DATABASE_URL", "postgresql://u:pass@h/d"}});
   ASSERT_EQ(loaded.config.admin_tokens.size(), 1U);
   EXPECT_EQ(loaded.config.admin_tokens[0].second, "s3cret");
-  for (const auto& origin : loaded.origins) {
-    EXPECT_EQ(origin.value.find("s3cret"), std::string::npos);
-    EXPECT_EQ(origin.value.find("pass@"), std::string::npos);
+  const auto dsn = load({{"DB_DSN", "host=db password=pass@ dbname=x"}});
+  EXPECT_FALSE(dsn.problems.empty());
+  for (const auto& origins : {loaded.origins, dsn.origins}) {
+    for (const auto& origin : origins) {
+      EXPECT_EQ(origin.value.find("s3cret"), std::string::npos);
+      EXPECT_EQ(origin.value.find("pass@"), std::string::npos);
+    }
   }
 }
 

@@ -5,6 +5,8 @@
 #include "bot/secrets.h"
 #include "core/error.h"
 #include "core/query_values.h"
+#include "core/text.h"
+#include "core/url.h"
 
 namespace loquat::bot {
 namespace {
@@ -17,7 +19,7 @@ asio::awaitable<http::Response> get_config(AdminStore& admin, http::Request& req
   const auto stored = co_await admin.find_config(request.path_parameter("name"));
   if (!stored) refuse_bot();
   auto response = http::Response::json(mask_config(schema::write(read_config_body(stored->config))));
-  response.headers.set("ETag", make_etag(stored->version));
+  response.headers.set("ETag", http::make_etag(stored->version));
   co_return response;
 }
 
@@ -34,9 +36,9 @@ asio::awaitable<http::Response> put_config(AdminStore& admin, http::Request& req
   check_config(config, {"body"}, issues);
   issues.throw_if_any();
   const auto& name = request.path_parameter("name");
-  const auto allowed = read_if_match(request.headers);
+  const http::IfMatch allowed(request.headers);
   std::optional<std::int64_t> wanted;
-  if (allowed) {
+  if (allowed.is_given()) {
     const auto stored = co_await admin.find_config(name);
     wanted = choose_version(allowed, stored ? stored->version : 0);
   }
@@ -45,7 +47,7 @@ asio::awaitable<http::Response> put_config(AdminStore& admin, http::Request& req
   auto response = http::Response::json_text(R"({"message":"Config updated successfully"})");
   if (stored) {
     audit(request, "config updated", name);
-    response.headers.set("ETag", make_etag(stored->version));
+    response.headers.set("ETag", http::make_etag(stored->version));
   }
   co_return response;
 }
@@ -62,18 +64,32 @@ asio::awaitable<http::Response> export_bot(AdminStore& admin, http::Request& req
 }
 
 /// The form's last part `file`, as FastAPI takes it.
+/// The last field of this name in a form that is no multipart.
+std::optional<std::string> find_form_field(const http::Request& request, std::string_view name) {
+  const auto type = request.headers.get("Content-Type");
+  if (!text::equal_ignoring_ascii_case(text::trim_ascii(type.substr(0, type.find(';'))), "application/x-www-form-urlencoded"))
+    return std::nullopt;
+  std::optional<std::string> found;
+  for (auto& [key, value] : url::parse_query(request.body)) {
+    if (key == name) found = std::move(value);
+  }
+  return found;
+}
+
 std::string take_file(const http::Request& request) {
   const FormPart* file = nullptr;
+  const json::array place{"body", "file"};
+  const auto refuse_text = [&place](std::string_view text) {
+    schema::fail(
+        schema::value_error(place, "Expected UploadFile, received: <class 'str'>", json::string(std::string(text.substr(0, 1'000)))));
+  };
+  if (const auto text = find_form_field(request, "file")) refuse_text(*text);
   const auto parts = parse_multipart(request.headers.get("Content-Type"), request.body);
   for (const auto& part : parts) {
     if (part.name == "file") file = &part;
   }
-  const json::array place{"body", "file"};
   if (file == nullptr) schema::fail({"missing", place, "Field required", nullptr});
-  if (file->filename.value_or("").empty()) {
-    schema::fail(schema::value_error(place, "Expected UploadFile, received: <class 'str'>",
-                                     json::string(std::string(file->content.substr(0, 1'000)))));
-  }
+  if (!file->filename) refuse_text(file->content);
   return std::string(file->content);
 }
 
@@ -132,9 +148,10 @@ void add_config_routes(http::Router& router, AdminStore& admin) {
              {.doc = {.summary = "Read a bot's config", .tag = "bots", .responses = {{200, schema::describe<ConfigBody>()}, {404, {}}}}},
              [&admin](http::Request& request) { return get_config(admin, request); });
   router.add(http::Method::put, "/admin/bots/{name}/config",
-             {.doc = {.summary = "Replace a bot's config; live with the next build" + std::string(guarded),
+             {.doc = {.summary = "Replace a bot's config; live with the next build",
                       .tag = "bots",
                       .request_body = schema::describe<ConfigBody>(),
+                      .parameters = {guard_parameter()},
                       .responses = {{200, object_schema({{"message", {{"type", "string"}}}})}, {412, {}}}}},
              [&admin](http::Request& request) { return put_config(admin, request); });
 }

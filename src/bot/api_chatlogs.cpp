@@ -239,10 +239,13 @@ void add_chatlog_routes(http::Router& router, state::Store& states, AdminStore& 
                       .responses = {{200, object_schema({{"items", array_schema({{"type", "object"}})},
                                                          {"next", {{"type", json::array{"string", "null"}}}}})}}}},
              [&states](http::Request& request) { return search(states, request); });
-  router.add(
-      http::Method::get, "/admin/chatlog-export",
-      {.doc = {.summary = "Export turns as JSON Lines", .tag = "chatlogs", .parameters = filter_parameters(), .responses = {{200, {}}}}},
-      [&states](http::Request& request) { return export_turns(states, request); });
+  router.add(http::Method::get, "/admin/chatlog-export",
+             {.doc = {.summary = "Export turns as JSON Lines",
+                      .tag = "chatlogs",
+                      .parameters = filter_parameters(),
+                      .responses = {{200, {}}},
+                      .response_type = "application/x-ndjson"}},
+             [&states](http::Request& request) { return export_turns(states, request); });
   router.add(http::Method::post, "/admin/chatlogs/{thread_id}/{version}/label",
              {.doc = {.summary = "Make a training example of what a person said",
                       .tag = "chatlogs",

@@ -26,7 +26,7 @@ json::object show(Kind kind, Document document) {
 http::Response show_one(Kind kind, Document document) {
   const auto version = document.version;
   auto response = http::Response::json(show(kind, std::move(document)));
-  response.headers.set("ETag", make_etag(version));
+  response.headers.set("ETag", http::make_etag(version));
   return response;
 }
 
@@ -58,8 +58,9 @@ void replace(Kind kind, Body next, json::object& stored) {
 
 asio::awaitable<std::optional<std::int64_t>> find_wanted_version(AdminStore& admin, Kind kind, const std::string& id,
                                                                  const http::Request& request) {
-  const auto allowed = read_if_match(request.headers);
-  if (!allowed || allowed->size() == 1) co_return allowed ? std::optional(allowed->front()) : std::nullopt;
+  const http::IfMatch allowed(request.headers);
+  if (!allowed.is_given() || allowed.is_any()) co_return std::nullopt;
+  if (allowed.versions().size() == 1) co_return allowed.versions().front();
   const auto document = co_await admin.find(kind, id);
   co_return choose_version(allowed, document ? document->version : 0);
 }
@@ -139,14 +140,16 @@ void add_kind(http::Router& router, AdminStore& admin, Kind kind, const std::str
   router.add(http::Method::get, path + "/{id}", {.doc = {.summary = "Read an " + name, .tag = tag, .responses = {{200, shown}, {404, {}}}}},
              [&admin, kind](http::Request& request) { return get(admin, kind, request); });
   router.add(http::Method::put, path + "/{id}",
-             {.doc = {.summary = "Replace an " + name + std::string(guarded),
+             {.doc = {.summary = "Replace an " + name,
                       .tag = tag,
                       .request_body = body,
+                      .parameters = {guard_parameter()},
                       .responses = {{200, status_schema()}, {404, {}}, {412, {}}}}},
              [&admin, kind](http::Request& request) { return put(admin, kind, request); });
   router.add(http::Method::delete_, path + "/{id}",
-             {.doc = {.summary = "Delete an " + name + std::string(guarded),
+             {.doc = {.summary = "Delete an " + name,
                       .tag = tag,
+                      .parameters = {guard_parameter()},
                       .responses = {{200, status_schema()}, {404, {}}, {412, {}}}}},
              [&admin, kind](http::Request& request) { return remove(admin, kind, request); });
 }

@@ -33,9 +33,13 @@ void add_public_routes(http::Router& router) {
       http::Method::get, "/",
       {.access = http::Access::open, .doc = {.summary = "A word of welcome", .tag = "bot", .responses = {{200, {{"type", "object"}}}}}},
       [](http::Request& /*request*/) { return welcome(); });
-  router.add(http::Method::get, "/static/widget/script.js",
-             {.access = http::Access::open, .doc = {.summary = "The web widget", .tag = "bot", .responses = {{200, {}}}}},
-             [etag = make_script_etag()](http::Request& request) { return serve_widget(etag, request); });
+  // A file, so HEAD is for it too.
+  for (const auto method : {http::Method::get, http::Method::head}) {
+    router.add(method, "/static/widget/script.js",
+               {.access = http::Access::open,
+                .doc = {.summary = "The web widget", .tag = "bot", .responses = {{200, {}}}, .response_type = "text/javascript"}},
+               [etag = make_script_etag()](http::Request& request) { return serve_widget(etag, request); });
+  }
 }
 
 }  // namespace loquat::bot

@@ -265,6 +265,14 @@ TEST_P(BotDraftApi, RefusesBadImports) {
   EXPECT_EQ(
       call(Method::post, target, "--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nabc\r\n--x--\r\n", form).body,
       R"({"detail":[{"type":"value_error","loc":["body","file"],"msg":"Value error, Expected UploadFile, received: <class 'str'>","input":"abc","ctx":{"error":{}}}]})");
+  EXPECT_EQ(
+      call(Method::post, target, "file=1&file=a+c&x=", {{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}}).body,
+      R"({"detail":[{"type":"value_error","loc":["body","file"],"msg":"Value error, Expected UploadFile, received: <class 'str'>","input":"a c","ctx":{"error":{}}}]})");
+  EXPECT_EQ(call(Method::post, target, "x=1", {{"Content-Type", "application/x-www-form-urlencoded"}}).body, missing);
+  EXPECT_EQ(
+      call(Method::post, target, "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"\"\r\n\r\n{}\r\n--x--\r\n", form).status,
+      200U)
+      << "a file without a name is a file";
   EXPECT_EQ(call(Method::post, target, "abc", form).body, R"({"detail":"Invalid multipart data."})");
   EXPECT_EQ(call(Method::post, target, "abc", form).status, 400U);
   EXPECT_EQ(call(Method::post, target, "abc", {{"Content-Type", "multipart/form-data"}}).body,

@@ -1,4 +1,3 @@
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 
@@ -28,7 +27,7 @@ asio::awaitable<Document> find_story(AdminStore& admin, std::string id) {
 asio::awaitable<http::Response> get_data(AdminStore& admin, http::Request& request) {
   const auto document = co_await find_story(admin, path_id(request));
   auto response = http::Response::json(document.body.at("trainingData"));
-  response.headers.set("ETag", make_etag(document.version));
+  response.headers.set("ETag", http::make_etag(document.version));
   co_return response;
 }
 
@@ -38,7 +37,7 @@ asio::awaitable<http::Response> post_data(AdminStore& admin, http::Request& requ
   issues.throw_if_any();
   const auto id = path_id(request);
   const auto stored = co_await find_story(admin, id);
-  const auto wanted = choose_version(read_if_match(request.headers), stored.version);
+  const auto wanted = choose_version(http::IfMatch(request.headers), stored.version);
   const std::size_t count = data.size();
   const auto document =
       co_await admin.update(Kind::intent, id, [data = std::move(data)](json::object& body) { body["trainingData"] = data; }, wanted);
@@ -47,8 +46,8 @@ asio::awaitable<http::Response> post_data(AdminStore& admin, http::Request& requ
 }
 
 asio::awaitable<http::Response> build_models(Builder& builder, http::Request& request) {
+  co_await builder.start({request.principal.name, request.request_id});
   audit(request, "build started", "default");
-  builder.start(co_await asio::this_coro::executor, {request.principal.name, request.request_id});
   co_return http::Response::json_text(R"({"status":"training started in the background"})");
 }
 
@@ -69,8 +68,10 @@ Shown show(const BuildStatus& status) {
   return {"ready", 1, status.message};
 }
 
-asio::awaitable<http::Response> get_status(Store& store, AdminStore& admin, http::Request& /*request*/) {
-  const auto shown = show(co_await admin.build_status());
+asio::awaitable<http::Response> get_status(Store& store, AdminStore& admin, const Builder& builder, http::Request& /*request*/) {
+  auto status = co_await admin.build_status();
+  if (builder.is_building()) status = {BuildStatus::State::training, {}, now()};
+  const auto shown = show(status);
   VersionSummary active;
   for (const auto& version : co_await store.versions()) {
     if (version.active) active = version;
@@ -105,9 +106,10 @@ void add_train_routes(http::Router& router, Store& store, AdminStore& admin, Bui
              [&admin](http::Request& request) { return get_data(admin, request); });
   router.add(http::Method::post, "/admin/train/{intent_id}/data",
              {.body_limit = import_limit,
-              .doc = {.summary = "Replace an intent's training data" + std::string(guarded),
+              .doc = {.summary = "Replace an intent's training data",
                       .tag = "train",
                       .request_body = examples,
+                      .parameters = {guard_parameter()},
                       .responses = {{200, status_schema()}, {404, {}}, {412, {}}}}},
              [&admin](http::Request& request) { return post_data(admin, request); });
   router.add(http::Method::post, "/admin/train/build_models",
@@ -118,7 +120,7 @@ void add_train_routes(http::Router& router, Store& store, AdminStore& admin, Bui
   router.add(
       http::Method::get, "/admin/nlu/status",
       {.doc = {.summary = "The active version and how the last build went", .tag = "train", .responses = {{200, status_document()}}}},
-      [&store, &admin](http::Request& request) { return get_status(store, admin, request); });
+      [&store, &admin, &builder](http::Request& request) { return get_status(store, admin, builder, request); });
 }
 
 }  // namespace loquat::bot

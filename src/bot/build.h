@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <functional>
 #include <mutex>
@@ -30,17 +29,20 @@ class Builder {
   /// All references must outlive the tasks.
   Builder(Store& store, AdminStore& admin, async::TaskGroup& tasks, std::function<void(const Definition&)> check, OnActive on_active = {});
 
-  /// Returns at once; the work goes on on `executor`.
-  void start(const asio::any_io_executor& executor, Asker asker);
+  /// Returns when the build status says "training"; the work goes on in the background. Throws Error(unavailable) when the database is
+  /// away: then nothing was started.
+  [[nodiscard]] asio::awaitable<void> start(Asker asker);
+  /// Something is being built in this process, or its outcome is not stored yet.
+  [[nodiscard]] bool is_building() const;
 
   /// Waits until this process serves a version that became the active one.
   [[nodiscard]] asio::awaitable<void> wait_until_served(std::int64_t version) const;
 
  private:
   asio::awaitable<void> run(Asker asker);
-  asio::awaitable<void> build(const Asker& asker);
   asio::awaitable<std::string> try_publish(const Asker& asker);
-  asio::awaitable<void> try_set_status(BuildStatus status);
+  asio::awaitable<void> store_status(BuildStatus status);
+  bool take_again(Asker& asker);
   bool take_next(Asker& asker);
 
   Store& store_;
@@ -48,7 +50,7 @@ class Builder {
   async::TaskGroup& tasks_;
   std::function<void(const Definition&)> check_;
   OnActive on_active_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   bool running_ = false;
   bool again_ = false;
   Asker next_;

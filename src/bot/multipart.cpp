@@ -61,17 +61,18 @@ std::optional<std::string> find_extended_filename(std::string_view disposition) 
   return url::percent_decode(std::string_view(*value).substr(quote == std::string::npos ? 0 : quote + 1));
 }
 
-/// The field of a part's head.
+/// The field of a part's head, of several the first. All lines must be fields.
 std::string_view find_field(std::string_view head, std::string_view name) {
+  std::optional<std::string_view> found;
   while (!head.empty()) {
     const std::size_t end = head.find(line_end);
     const auto line = head.substr(0, end);
     const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos) refuse_data();
-    if (text::equal_ignoring_ascii_case(text::trim_ascii(line.substr(0, colon)), name)) return text::trim_ascii(line.substr(colon + 1));
+    if (colon == std::string_view::npos || line.substr(0, colon).find_first_of(" \t") != std::string_view::npos) refuse_data();
+    if (!found && text::equal_ignoring_ascii_case(line.substr(0, colon), name)) found = text::trim_ascii(line.substr(colon + 1));
     head.remove_prefix(end == std::string_view::npos ? head.size() : end + line_end.size());
   }
-  return {};
+  return found.value_or(std::string_view());
 }
 
 FormPart make_part(std::string_view head, std::string_view content) {

@@ -11,7 +11,7 @@ namespace loquat::bot {
 
 struct FormPart {
   std::string name;
-  std::optional<std::string> filename;  ///< none or empty: an ordinary field
+  std::optional<std::string> filename;  ///< none: an ordinary field
   std::string_view content;             ///< of the body given
 };
 

@@ -67,6 +67,11 @@ TEST(Multipart, RefusesWhatTheOldServerRefused) {
   EXPECT_EQ(refusal(type, "abc"), "Invalid multipart data.");
   EXPECT_EQ(refusal(type, "--x\nContent-Disposition: form-data; name=a\n\nabc\n--x--\n"), "Invalid multipart data.");
   EXPECT_EQ(refusal(type, "--x\r\nnonsense\r\n\r\nabc\r\n--x--\r\n"), "Invalid multipart data.");
+  for (const char* line : {"X-A b", "X-A : b", " X-A: b"}) {
+    EXPECT_EQ(refusal(type, "--x\r\nContent-Disposition: form-data; name=a\r\n" + std::string(line) + "\r\n\r\nabc\r\n--x--\r\n"),
+              "Invalid multipart data.")
+        << line;
+  }
   EXPECT_EQ(refusal(type, "--x\r\nContent-Type: text/plain\r\n\r\nabc\r\n--x--\r\n"),
             "The Content-Disposition header field \"name\" must be provided.");
   EXPECT_EQ(refusal(type, "--x\r\nA: " + std::string(9000, 'a') + "\r\n\r\nabc\r\n--x--"), "Invalid multipart data.");

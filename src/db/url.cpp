@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <memory>
 #include <string>
 
@@ -117,12 +118,34 @@ std::string libpq_uri(std::string_view after_scheme) {
   return out;
 }
 
+bool is_port(std::string_view text) noexcept {
+  int port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc() && end == text.data() + text.size() && port >= 1 && port <= 65535;
+}
+
+/// What libpq would find out only when it connects.
+void check_values(const PQconninfoOption* options) {
+  constexpr std::array<std::string_view, 6> ssl_modes{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
+  for (const auto* option = options; option->keyword != nullptr; ++option) {
+    const std::string_view name = option->keyword;
+    const std::string_view value = option->val == nullptr ? "" : option->val;
+    if (value.empty()) continue;
+    if (name == "port" && !std::ranges::all_of(text::split(value, ','), [](auto port) { return port.empty() || is_port(port); })) {
+      refuse("a PostgreSQL URL's port is a number from 1 to 65535, not " + std::string(value));
+    }
+    if (name == "sslmode" && std::ranges::find(ssl_modes, value) == ssl_modes.end()) {
+      refuse("a PostgreSQL URL's sslmode is disable, allow, prefer, require, verify-ca or verify-full, not " + std::string(value));
+    }
+  }
+}
+
 /// libpq's own opinion, before anything connects. Its words may hold the password: only those on a parameter are passed on.
 void check_uri(const std::string& uri) {
   char* raw = nullptr;
   const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(uri.c_str(), &raw), PQconninfoFree);
   const std::unique_ptr<char, decltype(&PQfreemem)> words(raw, PQfreemem);
-  if (options) return;
+  if (options) return check_values(options.get());
   const std::string_view text = words ? words.get() : "";
   constexpr std::string_view parameter = "invalid URI query parameter: ";
   if (text.starts_with(parameter))

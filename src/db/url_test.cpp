@@ -43,7 +43,9 @@ TEST(DatabaseUrl, PostgresAndDriverForms) {
 
 TEST(DatabaseUrl, WhatPostgresWouldRefuse) {
   EXPECT_EQ(refusal("postgresql://u:secret@h/d?schema=public"), "a PostgreSQL URL has no parameter \"schema\"");
-  for (const auto* wrong : {"postgresql://u:secret@[::1/d", "postgresql://h/d?sslmode"}) {
+  for (const auto* wrong :
+       {"postgresql://u:secret@[::1/d", "postgresql://h/d?sslmode", "postgresql://u:secret@h:bad/d", "postgresql://u:secret@h:0/d",
+        "postgresql://u:secret@a:1,b:65536/d", "postgresql://u:secret@h/d?port=1x", "postgresql://u:secret@h/d?sslmode=yes"}) {
     EXPECT_NE(refusal(wrong), "taken") << wrong;
     EXPECT_EQ(refusal(wrong).find("secret"), std::string::npos);
   }

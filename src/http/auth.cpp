@@ -1,5 +1,7 @@
 #include "http/auth.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "core/error.h"
@@ -25,6 +27,15 @@ bool is_under(std::string_view pattern, std::string_view prefix) {
 
 bool is_for_services(std::string_view pattern) {
   return is_under(pattern, "/integrations") || is_under(pattern, "/admin/integrations") || is_under(pattern, "/states");
+}
+
+/// A Host that no other site's page can have: its owner could make a public name point here (DNS rebinding), but not an address,
+/// nor a name that is none of the public DNS (RFC 6761, RFC 6762, RFC 9476 and what clusters use).
+bool is_private_name(std::string_view host) {
+  if (host.empty()) return false;
+  if (!host.contains('.') || IpAddress::parse(host)) return true;
+  constexpr std::array<std::string_view, 4> suffixes{".localhost", ".local", ".internal", ".svc"};
+  return std::ranges::any_of(suffixes, [host](std::string_view suffix) { return host.ends_with(suffix); });
 }
 
 /// The token of "Bearer T"; empty for another scheme.
@@ -98,10 +109,12 @@ void Authenticator::require_open(const Request& request, std::string_view forwar
   if (has_forwarding_headers(request.headers)) {
     throw Error(Code::forbidden, "Behind a proxy admin paths need a token: set ADMIN_TOKEN");
   }
-  // A name that another site makes point here (DNS rebinding) is no loopback name. With AUTH=none said on another
-  // address its names are not known to us.
-  if (on_loopback_ && !is_loopback_host(host_of_authority(request.headers.get("Host")))) {
-    throw Error(Code::forbidden, "Without a token admin paths answer to localhost only");
+  const std::string host = host_of_authority(request.headers.get("Host"));
+  if (on_loopback_ && !is_loopback_host(host)) throw Error(Code::forbidden, "Without a token admin paths answer to localhost only");
+  if (!on_loopback_ && !is_private_name(host) && !origins_.names_host(host)) {
+    throw Error(Code::forbidden,
+                "Without a token admin paths answer to localhost, addresses and private names only: set ADMIN_TOKEN, or list the name in "
+                "CORS_ORIGINS");
   }
   refuse_foreign_pages(request, origins_, forwarded_host);
 }

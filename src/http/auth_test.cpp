@@ -139,14 +139,23 @@ TEST(Authenticator, OpenOnLoopbackMeansThisMachineOnly) {
   EXPECT_EQ(who(authenticator, {{"Host", "localhost"}, {"Authorization", "Bearer from before"}}), "anonymous");
 }
 
-TEST(Authenticator, OpenElsewhereKnowsNoHostNames) {
+TEST(Authenticator, OpenElsewhereAnswersToNamesThatNoSiteCanHave) {
   ServerSettings settings;
   settings.host = "0.0.0.0";
   settings.auth.open = true;
   settings.auth.service_token = "service token";
-  settings.cors_origins = {"*"};
+  settings.cors_origins = {"*", "https://bot.lan:8443"};
   const Authenticator authenticator(settings);
-  EXPECT_EQ(who(authenticator, {{"Host", "bot.lan"}}), "anonymous");
+  for (const auto* host : {"bot.lan", "Bot.lan:8000", "localhost:8000", "10.1.2.3:80", "[fd00::1]:80", "loquat:8000", "loquat.chat.svc",
+                           "x.y.svc.cluster.local", "bot.internal"}) {
+    EXPECT_EQ(who(authenticator, {{"Host", host}}), "anonymous") << host;
+  }
+  for (const auto* host :
+       {"evil.example", "bot.lan.evil.example", "local.evil.example", "10.1.2.3.evil.example", "evil.example.", "", "[fd00::1"}) {
+    EXPECT_EQ(who(authenticator, {{"Host", host}}), "403") << host;
+    EXPECT_EQ(who(authenticator, {{"Host", host}, {"Origin", "http://" + std::string(host)}, {"Sec-Fetch-Site", "same-origin"}}), "403")
+        << host;
+  }
   EXPECT_EQ(who(authenticator, {{"Host", "bot.lan"}, {"X-Forwarded-For", "1.2.3.4"}}), "403");
   EXPECT_EQ(who(authenticator, {{"Host", "bot.lan"}, {"Origin", "http://evil.example"}}), "403") << "* opens nothing";
   EXPECT_EQ(who(authenticator, {{"Host", "bot.lan"}, {"Authorization", "Bearer wrong"}}, "/states"), "401");

@@ -171,8 +171,14 @@ void add_login_routes(Router& router, const ServerSettings& settings) {
   auto login = std::make_shared<Login>(settings);
   Options page = make_options("The login page");
   page.doc.responses = {{200, {}}};
+  page.doc.response_type = "text/html";
+  page.doc.parameters = {{{"name", "next"},
+                          {"in", "query"},
+                          {"required", false},
+                          {"description", "Where to go when logged in: a path of this server"},
+                          {"schema", {{"type", "string"}}}}};
   router.add(Method::get, "/login", std::move(page), [login](Request& request) { return show_login(login, request); });
-  Options entry = make_options("Exchanges an admin token for a session cookie");
+  Options entry = make_options("Exchanges an admin token for a session cookie (the login page posts the same as a form, and is sent on)");
   entry.doc.request_body = {
       {"type", "object"}, {"required", json::array{"token"}}, {"properties", json::object{{"token", json::object{{"type", "string"}}}}}};
   json::object name{{"type", "object"}, {"properties", json::object{{"name", json::object{{"type", "string"}}}}}};

@@ -2,6 +2,7 @@
 #include <set>
 
 #include "core/text.h"
+#include "http/auth.h"
 #include "http/errors.h"
 #include "http/router.h"
 
@@ -36,7 +37,11 @@ json::object make_components() {
                                    {"ValidationError", std::move(validation_error)}}},
           {"securitySchemes",
            json::object{
-               {"bearer", json::object{{"type", "http"}, {"scheme", "bearer"}, {"description", "ADMIN_TOKEN, or one of ADMIN_TOKENS"}}}}}};
+               {"bearer", json::object{{"type", "http"}, {"scheme", "bearer"}, {"description", "ADMIN_TOKEN, or one of ADMIN_TOKENS"}}},
+               {"session", json::object{{"type", "apiKey"},
+                                        {"in", "cookie"},
+                                        {"name", std::string(session_cookie)},
+                                        {"description", "what POST /login sets in a browser"}}}}}};
 }
 
 /// The pattern as OpenAPI writes it, and the names in it.
@@ -88,7 +93,9 @@ json::object make_responses(const Router::Route& route, bool has_path_names, boo
   for (const auto& [status, schema] : doc.responses) {
     const auto phrase = reason_phrase(status);
     json::object response{{"description", phrase.empty() ? std::string_view("Response") : phrase}};
-    if (!schema.empty()) {
+    if (status < 300 && doc.response_type != "application/json") {
+      response.emplace("content", json::object{{doc.response_type, json::object{{"schema", json::object{{"type", "string"}}}}}});
+    } else if (!schema.empty()) {
       response.emplace("content", json_content(schema));
     } else if (status == 422) {
       response.emplace("content", json_content(reference("HTTPValidationError")));
@@ -132,6 +139,7 @@ json::object make_operation(const Router::Route& route, std::string_view path, c
   if (!doc.tag.empty()) operation.emplace("tags", json::array{json::value(doc.tag)});
   if (!doc.summary.empty()) operation.emplace("summary", doc.summary);
   operation.emplace("operationId", make_operation_id(route.method, path));
+  if (doc.deprecated) operation.emplace("deprecated", true);
   json::array parameters = make_parameters(doc, names);
   const bool has_parameters = !parameters.empty();
   if (has_parameters) operation.emplace("parameters", std::move(parameters));
@@ -141,7 +149,7 @@ json::object make_operation(const Router::Route& route, std::string_view path, c
   }
   operation.emplace("responses", make_responses(route, !names.empty(), has_parameters));
   if (route.options.access == Access::admin) {
-    operation.emplace("security", json::array{json::value(json::object{{"bearer", json::array{}}})});
+    operation.emplace("security", json::array{json::object{{"bearer", json::array{}}}, json::object{{"session", json::array{}}}});
   }
   return operation;
 }

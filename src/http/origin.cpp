@@ -86,6 +86,10 @@ bool Origins::names(std::string_view origin) const {
          is_loopback_host(host_of_authority(authority_of_origin(text)));
 }
 
+bool Origins::names_host(std::string_view host) const {
+  return std::ranges::any_of(listed_, [host](const std::string& origin) { return host_of_authority(authority_of_origin(origin)) == host; });
+}
+
 bool is_own_origin(const Headers& headers, const Origins& origins, std::string_view forwarded_host) {
   const auto origin = headers.find("Origin");
   if (origin && origins.names(*origin)) return true;

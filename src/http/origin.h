@@ -29,6 +29,8 @@ class Origins {
   [[nodiscard]] bool allows_any() const noexcept { return any_; }
   /// Named, or on this machine: credentials may come along.
   [[nodiscard]] bool names(std::string_view origin) const;
+  /// One of the listed origins has this host, whatever its scheme and port.
+  [[nodiscard]] bool names_host(std::string_view host) const;
 
  private:
   std::vector<std::string> listed_;

@@ -28,7 +28,9 @@ struct Doc {
   std::string request_type = "application/json";                  ///< or multipart/form-data
   std::vector<json::object> parameters = {};                      ///< OpenAPI parameter objects beside the path's own
   std::vector<std::pair<unsigned, json::object>> responses = {};  ///< status -> schema ({} for no or any body)
-  bool hidden = false;                                            ///< second spellings of a path
+  std::string response_type = "application/json";                 ///< of a 2xx answer; another one is described as text
+  bool deprecated = false;                                        ///< second spellings of a path
+  bool hidden = false;                                            ///< what is between processes of an installation, and the page itself
 };
 
 struct Options {

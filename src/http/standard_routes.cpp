@@ -74,7 +74,9 @@ void add_standard_routes(Router& router, StandardRoutes settings) {
                           {{200, readiness_schema({"ready"})}, {503, readiness_schema({"unavailable", "draining"})}}),
              [readiness](Request&) { return readiness->answer(); });
   if (settings.has_metrics) {
-    router.add(Method::get, "/metrics", make_options("Metrics in Prometheus' text format", {{200, {}}}), answer_metrics);
+    Options metrics = make_options("Metrics in Prometheus' text format", {{200, {}}});
+    metrics.doc.response_type = "text/plain";
+    router.add(Method::get, "/metrics", std::move(metrics), answer_metrics);
   }
   auto document = std::make_shared<Document>(router, std::move(settings));
   router.add(Method::get, "/openapi.json", make_options("This description", {{200, {{"type", "object"}}}}),

@@ -1,13 +1,11 @@
 #include "integrations/api.h"
 
-#include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "core/error.h"
-#include "core/log.h"
 #include "core/schema.h"
-#include "core/text.h"
+#include "http/audit.h"
+#include "http/entity_tag.h"
 #include "integrations/body.h"
 #include "integrations/http_store.h"
 #include "integrations/secrets.h"
@@ -15,38 +13,15 @@
 namespace loquat::integrations {
 namespace {
 
+using http::audit;
 using http::Method;
 using http::Request;
 using http::Response;
 
-/// The versions that If-Match allows.
-class Allowed {
- public:
-  explicit Allowed(const http::Headers& headers) {
-    const auto header = headers.find("If-Match");
-    if (!header || text::trim_ascii(*header) == "*") return;
-    any_ = false;
-    for (const auto tag : text::split(*header, ',')) add(text::trim_ascii(tag));
-  }
-
-  [[nodiscard]] bool any() const noexcept { return any_; }
-  void require(const Integration& current) const {
-    if (!any_ && std::ranges::find(versions_, current.version) == versions_.end()) throw Error(Code::precondition_failed, changed_message);
-  }
-
- private:
-  // Weak tags and those that are not ours fit nothing (RFC 9110, 13.1.1).
-  void add(std::string_view tag) {
-    if (tag.size() < 3 || !tag.starts_with('"') || !tag.ends_with('"')) return;
-    tag = tag.substr(1, tag.size() - 2);
-    std::int64_t version = 0;
-    const auto [end, error] = std::from_chars(tag.data(), tag.data() + tag.size(), version);
-    if (error == std::errc() && end == tag.data() + tag.size()) versions_.push_back(version);
-  }
-
-  bool any_ = true;
-  std::vector<std::int64_t> versions_;
-};
+/// The caller's If-Match, if there is one, holds.
+void require_match(const http::IfMatch& allowed, const Integration& current) {
+  if (!allowed.fits(current.version)) throw Error(Code::precondition_failed, changed_message);
+}
 
 void append_integration(std::string& out, const Integration& integration, const Request& request) {
   out += R"({"id":)";
@@ -64,12 +39,8 @@ Response show(const Integration& integration, const Request& request, unsigned s
   std::string text;
   append_integration(text, integration, request);
   auto response = Response::json_text(std::move(text), status);
-  response.headers.set("ETag", '"' + std::to_string(integration.version) + '"');
+  response.headers.set("ETag", http::make_etag(integration.version));
   return response;
-}
-
-void audit(const Request& request, std::string_view what, std::string_view id) {
-  log::info("audit", what, {{"who", request.principal.name}, {"what", what}, {"id", id}, {"request_id", request.request_id}});
 }
 
 asio::awaitable<Response> list(Store& store, Request& request) {
@@ -106,31 +77,27 @@ asio::awaitable<Response> update(Store& store, Request& request) {
   const std::string id = request.path_parameter("id");
   const auto changed = co_await store.update(
       id,
-      [change = std::move(change), allowed = Allowed(request.headers)](Integration& integration) {
-        allowed.require(integration);
+      [change = std::move(change), allowed = http::IfMatch(request.headers)](Integration& integration) {
+        require_match(allowed, integration);
         change.apply(integration);
       },
       std::nullopt);
-  audit(request, "integration updated", id);
-  if (changed.id != id) {
-    log::info("audit", "integration renamed",
-              {{"who", request.principal.name},
-               {"what", "integration renamed"},
-               {"id", id},
-               {"new_id", changed.id},
-               {"request_id", request.request_id}});
+  if (changed.id == id) {
+    audit(request, "integration updated", id);
+  } else {
+    audit(request, "integration renamed", id, {{"new_id", changed.id}});
   }
   co_return show(changed, request);
 }
 
 asio::awaitable<Response> remove(Store& store, Request& request) {
   const std::string id = request.path_parameter("id");
-  const Allowed allowed(request.headers);
+  const http::IfMatch allowed(request.headers);
   std::optional<std::int64_t> version;
-  if (!allowed.any()) {
+  if (allowed.is_given() && !allowed.is_any()) {
     const auto current = co_await store.find(id);
     if (!current) throw Error(Code::not_found, not_found_message);
-    allowed.require(*current);
+    require_match(allowed, *current);
     version = current->version;
   }
   co_await store.remove(id, version);
@@ -147,33 +114,25 @@ asio::awaitable<Response> ensure_defaults(Store& store, Request& request) {
   co_return Response::json(json::object{{"created", std::move(created)}});
 }
 
-json::object if_match_parameter() {
-  return {{"name", "If-Match"},
-          {"in", "header"},
-          {"required", false},
-          {"description", "An ETag of the integration: 412 when it was changed since. Without it the last write wins."},
-          {"schema", {{"type", "string"}}}};
-}
-
 json::object list_schema(json::object items) { return {{"type", "array"}, {"items", std::move(items)}}; }
 
 json::object created_schema() {
   return {{"type", "object"}, {"properties", {{"created", list_schema({{"type", "string"}})}}}, {"required", json::array{"created"}}};
 }
 
-void add_under(http::Router& router, Store& store, const std::string& root, bool hidden) {
+void add_under(http::Router& router, Store& store, const std::string& root) {
   const std::string one = root + "/{id}";
-  const auto doc = [hidden](std::string summary, std::vector<std::pair<unsigned, json::object>> responses, json::object body = {}) {
+  const auto doc = [](std::string summary, std::vector<std::pair<unsigned, json::object>> responses, json::object body = {}) {
     http::Doc out;
     out.summary = std::move(summary);
     out.tag = "integrations";
     out.request_body = std::move(body);
     out.responses = std::move(responses);
-    out.hidden = hidden;
     return out;
   };
   const auto guarded = [](http::Doc out) {
-    out.parameters.push_back(if_match_parameter());
+    out.parameters.push_back(
+        http::if_match_parameter("An ETag of the integration: 412 when it was changed since. Without it the last write wins."));
     return out;
   };
   const auto shown = integration_schema();
@@ -201,8 +160,8 @@ void add_under(http::Router& router, Store& store, const std::string& root, bool
 }  // namespace
 
 void add_routes(http::Router& router, Store& store) {
-  add_under(router, store, "/integrations", false);
-  add_under(router, store, "/admin/integrations", true);
+  add_under(router, store, "/integrations");
+  add_under(router, store, "/admin/integrations");
 }
 
 }  // namespace loquat::integrations

@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "core/url.h"
+#include "http/entity_tag.h"
 
 namespace loquat::integrations {
 namespace {
@@ -20,6 +21,7 @@ using http::Failure;
 constexpr std::chrono::milliseconds call_deadline(10'000);
 constexpr std::chrono::milliseconds ping_deadline(2'000);
 constexpr std::size_t answer_limit = std::size_t{64} << 20U;
+constexpr const char* refused_message = "it refuses our SERVICE_TOKEN";
 /// How often an update starts again because another was faster.
 constexpr int update_attempts = 60;
 
@@ -42,8 +44,6 @@ std::int64_t parse_version(std::string_view text) {
   if (error != std::errc() || end != text.data() + text.size()) throw away("an answer without a version");
   return version;
 }
-
-std::string make_etag(std::int64_t version) { return '"' + std::to_string(version) + '"'; }
 
 json::object to_body(const Integration& integration) {
   return {{"id", integration.id},
@@ -91,7 +91,7 @@ Integration read_one(const ClientResponse& response) {
   if (response.status == 422 && detail != nullptr && detail->is_array()) {
     throw Error(Code::invalid, "the integrations service refused the values").with_issues(to_json(*detail));
   }
-  if (response.status == 401 || response.status == 403) throw away("it refuses our SERVICE_TOKEN");
+  if (response.status == 401 || response.status == 403) throw away(refused_message);
   throw away("it answered " + std::to_string(response.status));
 }
 
@@ -133,7 +133,7 @@ ClientRequest HttpStore::make_request(std::string method, std::string_view id, c
 }
 
 asio::awaitable<std::vector<Integration>> HttpStore::list() {
-  const auto response = co_await client_.send(make_request("GET", {}));
+  const auto response = co_await send(make_request("GET", {}));
   require_success(response);
   const auto body = parse_answer(response);
   if (!body.is_array()) throw away("an answer that is no list");
@@ -149,7 +149,7 @@ asio::awaitable<std::vector<Integration>> HttpStore::list() {
 
 asio::awaitable<std::optional<Integration>> HttpStore::find(std::string_view id) {
   if (id.empty()) co_return std::nullopt;
-  const auto response = co_await client_.send(make_request("GET", id));
+  const auto response = co_await send(make_request("GET", id));
   require_answer(response);
   if (response.status == 404 && string_member(parse_answer(response), "detail") == not_found_message) co_return std::nullopt;
   require_success(response);
@@ -159,7 +159,7 @@ asio::awaitable<std::optional<Integration>> HttpStore::find(std::string_view id)
 asio::awaitable<Integration> HttpStore::create(Integration integration) {
   const json::value body = to_body(integration);
   integration.version = 1;
-  const auto response = co_await client_.send(make_request("POST", {}, &body));
+  const auto response = co_await send(make_request("POST", {}, &body));
   if (response.failure == Failure::unknown) {
     // It may be there: then this was it, unless somebody else made one that is the same in all.
     if (auto stored = co_await find(integration.id); stored && *stored == integration) co_return std::move(*stored);
@@ -179,8 +179,8 @@ asio::awaitable<Integration> HttpStore::update(std::string_view id, std::functio
     change(next);
     const json::value body = to_body(next);
     auto request = make_request("PUT", was, &body);
-    request.headers.set("If-Match", make_etag(current->version));
-    const auto response = co_await client_.send(std::move(request));
+    request.headers.set("If-Match", http::make_etag(current->version));
+    const auto response = co_await send(std::move(request));
     if (response.failure == Failure::unknown) {
       next.version = current->version + 1;
       if (auto stored = co_await find(next.id); stored && *stored == next) co_return std::move(*stored);
@@ -199,12 +199,12 @@ asio::awaitable<Integration> HttpStore::update(std::string_view id, std::functio
 asio::awaitable<void> HttpStore::remove(std::string_view id, std::optional<std::int64_t> if_version) {
   if (id.empty()) throw Error(Code::not_found, not_found_message);
   auto request = make_request("DELETE", id);
-  if (if_version) request.headers.set("If-Match", make_etag(*if_version));
-  require_success(co_await client_.send(std::move(request)));
+  if (if_version) request.headers.set("If-Match", http::make_etag(*if_version));
+  require_success(co_await send(std::move(request)));
 }
 
 asio::awaitable<std::vector<std::string>> HttpStore::ensure_defaults() {
-  const auto response = co_await client_.send(make_request("POST", reserved_id));
+  const auto response = co_await send(make_request("POST", reserved_id));
   require_success(response);
   const auto body = parse_answer(response);
   std::vector<std::string> created;
@@ -216,7 +216,15 @@ asio::awaitable<std::vector<std::string>> HttpStore::ensure_defaults() {
   co_return created;
 }
 
+asio::awaitable<ClientResponse> HttpStore::send(ClientRequest request) {
+  auto response = co_await client_.send(std::move(request));
+  if (response.failure == Failure::none) refused_ = response.status == 401 || response.status == 403;
+  co_return response;
+}
+
 asio::awaitable<void> HttpStore::ping() {
+  // Health needs no token and no database: whether ours is taken was seen when something was asked last.
+  if (refused_) throw away(refused_message);
   ClientRequest request;
   request.url = root_ + "/health";
   request.deadline = ping_deadline;

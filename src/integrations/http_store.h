@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "http/client.h"
@@ -26,11 +27,13 @@ class HttpStore final : public Store {
   asio::awaitable<void> ping() override;
 
  private:
+  [[nodiscard]] asio::awaitable<http::ClientResponse> send(http::ClientRequest request);
   [[nodiscard]] http::ClientRequest make_request(std::string method, std::string_view id, const json::value* body = nullptr) const;
 
   http::Client& client_;
   std::string root_;  ///< without a trailing slash
   std::string token_;
+  std::atomic<bool> refused_ = false;  ///< the last answer was that the token is wrong
 };
 
 /// In lists for SERVICE_TOKEN: the versions of the items, by comma.

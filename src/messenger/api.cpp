@@ -156,7 +156,7 @@ void add_webhook_routes(http::Router& router, Webhook& webhook, const std::strin
     if (pattern.empty()) continue;
     http::Options verify{.access = access, .doc = describe_verify()};
     http::Options receive{.access = access, .body_limit = body_limit, .doc = describe_receive()};
-    verify.doc.hidden = receive.doc.hidden = pattern == also;
+    verify.doc.deprecated = receive.doc.deprecated = pattern == also;
     router.add(http::Method::get, pattern, std::move(verify), [&webhook](http::Request& request) { return webhook.verify(request); });
     router.add(http::Method::post, pattern, std::move(receive), [&webhook](http::Request& request) { return webhook.receive(request); });
   }

@@ -60,10 +60,10 @@ std::string make_graph_base(std::string_view url, std::string_view version) {
   return base.append(version);
 }
 
-PageAccess::PageAccess(std::string base, std::string token, std::string app_secret) : base_(std::move(base)) {
-  url::Pairs pairs{{"access_token", token}};
+PageAccess::PageAccess(std::string base, std::string token, std::string app_secret) : base_(std::move(base)), token_(std::move(token)) {
+  url::Pairs pairs{{"access_token", token_}};
   if (!app_secret.empty()) {
-    pairs.emplace_back("appsecret_proof", crypto::Hmac(crypto::Hmac::Algorithm::sha256, app_secret).sign(token));
+    pairs.emplace_back("appsecret_proof", crypto::Hmac(crypto::Hmac::Algorithm::sha256, app_secret).sign(token_));
   }
   credentials_ = url::build_query(pairs);
   messages_url_ = url(messages_path);

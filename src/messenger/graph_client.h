@@ -30,9 +30,12 @@ class PageAccess {
   [[nodiscard]] std::string url(std::string_view path, const url::Pairs& query = {}) const;
   /// url("me/messages")
   [[nodiscard]] const std::string& messages_url() const noexcept { return messages_url_; }
+  /// What must not be shown, even where Meta repeats it.
+  [[nodiscard]] const std::string& token() const noexcept { return token_; }
 
  private:
   std::string base_;
+  std::string token_;
   std::string credentials_;  ///< "access_token=...&appsecret_proof=..."
   std::string messages_url_;
 };

@@ -46,7 +46,14 @@ std::int64_t number_member(const json::value& object, std::string_view name) {
   return member != nullptr && member->is_int64() ? member->get_int64() : 0;
 }
 
-Answer read_answer(const http::ClientResponse& response) {
+/// Meta repeats a token that it takes for malformed.
+std::string hide(std::string text, std::string_view token) {
+  for (auto at = text.find(token); !token.empty() && at != std::string::npos; at = text.find(token, at + 1))
+    text.replace(at, token.size(), "***");
+  return text;
+}
+
+Answer read_answer(const http::ClientResponse& response, std::string_view token) {
   Answer answer;
   if (response.failure != http::Failure::none) {
     answer.problem = "the Graph API could not be reached: " + response.error;
@@ -58,7 +65,7 @@ Answer read_answer(const http::ClientResponse& response) {
   if (error != nullptr && error->is_object()) {
     const auto code = number_member(*error, "code");
     const auto subcode = number_member(*error, "error_subcode");
-    answer.problem = "Meta refused: " + std::string(string_member(*error, "message")) + " (code " + std::to_string(code);
+    answer.problem = "Meta refused: " + hide(std::string(string_member(*error, "message")), token) + " (code " + std::to_string(code);
     if (subcode != 0) answer.problem += ", subcode " + std::to_string(subcode);
     answer.problem += ")." + hint_for(code, subcode);
   } else if (response.status < 200 || response.status >= 300 || !readable) {
@@ -68,7 +75,7 @@ Answer read_answer(const http::ClientResponse& response) {
 }
 
 asio::awaitable<Answer> get(GraphClient& graph, const PageAccess& access, std::string path, url::Pairs query) {
-  co_return read_answer(co_await graph.call(access, "GET", path, query, {}));
+  co_return read_answer(co_await graph.call(access, "GET", path, query, {}), access.token());
 }
 
 asio::awaitable<int> subscribe(GraphClient& graph, const PageAccess& access, const PageCommand& command, std::ostream& out,
@@ -76,7 +83,7 @@ asio::awaitable<int> subscribe(GraphClient& graph, const PageAccess& access, con
   const auto& fields = command.fields.empty() ? needed_fields() : command.fields;
   const std::string path = command.page + "/subscribed_apps";
   const url::Pairs query{{"subscribed_fields", join(fields, ",")}};
-  const auto answer = read_answer(co_await graph.call(access, "POST", path, query, {}));
+  const auto answer = read_answer(co_await graph.call(access, "POST", path, query, {}), access.token());
   const auto* success = find_member(answer.body, "success");
   if (!answer.problem.empty() || (success != nullptr && *success == json::value(false))) {
     err << "not subscribed: " << (answer.problem.empty() ? "Meta did not say why" : answer.problem) << '\n';
@@ -169,7 +176,7 @@ asio::awaitable<int> show_status(GraphClient& graph, const PageAccess& access, c
 asio::awaitable<std::string> change_profile(GraphClient& graph, const PageAccess& access, std::string path, std::string method,
                                             json::value body) {
   const auto text = to_json(body);
-  co_return read_answer(co_await graph.call(access, method, path, {}, text)).problem;
+  co_return read_answer(co_await graph.call(access, method, path, {}, text), access.token()).problem;
 }
 
 /// Empty when the file is wrong, which is then said.

@@ -98,6 +98,11 @@ TEST_F(PageCommandTest, SaysWhyItFailed) {
   EXPECT_EQ(run_command({.action = PageCommand::Action::profile, .profile = R"({"get_started":"x"})"}), 1);
   EXPECT_THAT(err.str(), HasSubstr("Error validating access token (code 190, subcode 463). The page access token is no longer valid"));
   EXPECT_THAT(err.str(), Not(HasSubstr("TOKEN")));
+  answer = [](const std::string&) {
+    return make_answer(R"({"error":{"message":"Malformed access token TOKENTOKEN","code":190}})", "", "400 Bad Request");
+  };
+  EXPECT_EQ(run_command({.action = PageCommand::Action::status}), 1);
+  EXPECT_THAT(err.str(), AllOf(HasSubstr("Malformed access token ******"), Not(HasSubstr("TOKEN"))));
   answer = [](const std::string&) { return make_answer("<html>", "", "404 Not Found"); };
   EXPECT_EQ(run_command({.action = PageCommand::Action::status}), 1);
   EXPECT_THAT(err.str(), HasSubstr("is GRAPH_API_URL right?"));

@@ -89,6 +89,13 @@ void SettingsSource::replace(PageSettings settings) {
   current_ = std::move(shared);
 }
 
+void SettingsSource::warn_once(std::string_view reason, std::string_view detail) {
+  if (std::exchange(failing_, true)) return;
+  const auto what = current() ? "the integrations cannot be read; the last known settings hold"
+                              : "the integrations cannot be read; no page is served until they can";
+  log::warning(logger, what, {{"reason", reason}, {"detail", detail}});
+}
+
 asio::awaitable<bool> SettingsSource::refresh() {
   if (store_ == nullptr) co_return true;
   try {
@@ -99,9 +106,10 @@ asio::awaitable<bool> SettingsSource::refresh() {
     replace(integration ? make_page_settings(*integration) : PageSettings());
     if (std::exchange(failing_, false)) log::info(logger, "the integrations can be read again");
     co_return true;
+  } catch (const Error& error) {
+    warn_once(error.what(), error.log_detail());
   } catch (const std::exception& error) {
-    if (!std::exchange(failing_, true))
-      log::warning(logger, "the integrations cannot be read; the last known settings hold", {{"reason", error.what()}});
+    warn_once(error.what(), "");
   }
   co_return false;
 }

@@ -69,6 +69,7 @@ class SettingsSource {
 
  private:
   void replace(PageSettings settings);
+  void warn_once(std::string_view reason, std::string_view detail);
 
   integrations::Store* store_ = nullptr;
   std::chrono::milliseconds interval_{};

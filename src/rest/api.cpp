@@ -105,10 +105,10 @@ asio::awaitable<http::Response> Api::test_chat(http::Request& request) {
 void add_routes(http::Router& router, const std::shared_ptr<Api>& api) {
   const auto talk = [api](http::Request& request) { return api->talk(request); };
   const auto doc = make_doc("Say something to the bot", "rest", replies_schema());
-  http::Doc hidden = doc;
-  hidden.hidden = true;
+  http::Doc old_spelling = doc;
+  old_spelling.deprecated = true;
   router.add(http::Method::post, "/bots/channels/rest/webhook", {.access = http::Access::open, .doc = doc}, talk);
-  router.add(http::Method::post, "/bots/channels/rest/webbook", {.access = http::Access::open, .doc = hidden}, talk);
+  router.add(http::Method::post, "/bots/channels/rest/webbook", {.access = http::Access::open, .doc = old_spelling}, talk);
   router.add(http::Method::post, "/admin/test/chat",
              {.access = http::Access::admin, .doc = make_doc("Talk to the bot and see the whole state", "bot", {{"type", "object"}})},
              [api](http::Request& request) { return api->test_chat(request); });

@@ -1,14 +1,14 @@
 #include "state/api.h"
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 
 #include "core/error.h"
-#include "core/log.h"
 #include "core/query_values.h"
 #include "core/schema.h"
 #include "core/text.h"
+#include "http/audit.h"
+#include "http/entity_tag.h"
 #include "state/doc.h"
 #include "state/search_request.h"
 #include "state/wire.h"
@@ -39,7 +39,7 @@ ThreadQuery read_thread(const Request& request) {
 
 Response show(const State& state, const Request& request, unsigned status = 200) {
   auto response = Response::json_text(to_json_text(state, wants_full(request)), status);
-  response.headers.set("ETag", '"' + std::to_string(state.version) + '"');
+  response.headers.set("ETag", http::make_etag(state.version));
   return response;
 }
 
@@ -58,22 +58,11 @@ Precondition read_precondition(const http::Headers& headers) {
     out.asked = true;
     out.versions.push_back(0);
   }
-  const auto header = headers.find("If-Match");
-  if (!header) return out;
+  const http::IfMatch allowed(headers);
+  if (!allowed.is_given()) return out;
   out.asked = true;
-  if (text::trim_ascii(*header) == "*") {
-    out.must_exist = true;
-    return out;
-  }
-  for (auto tag : text::split(*header, ',')) {
-    tag = text::trim_ascii(tag);
-    if (tag.size() >= 2 && tag.starts_with('"') && tag.ends_with('"')) tag = tag.substr(1, tag.size() - 2);
-    std::int64_t version = 0;
-    const auto [end, error] = std::from_chars(tag.data(), tag.data() + tag.size(), version);
-    // A tag that is not ours fits no version; neither does 0, which no answer carried.
-    const bool ours = error == std::errc() && end == tag.data() + tag.size() && version > 0;
-    out.versions.push_back(ours ? version : -1);
-  }
+  out.must_exist = allowed.is_any();
+  out.versions.insert(out.versions.end(), allowed.versions().begin(), allowed.versions().end());
   return out;
 }
 
@@ -97,6 +86,7 @@ json::value read_body(const Request& request) {
 /// Turns the header into the version to expect. `*` and several tags need to know the latest one first.
 asio::awaitable<std::optional<std::int64_t>> expected_by(const Precondition& precondition, Store& store, const State& state) {
   if (!precondition.asked) co_return std::nullopt;
+  if (!precondition.must_exist && precondition.versions.empty()) co_return -1;
   if (!precondition.must_exist && precondition.versions.size() == 1) co_return precondition.versions.front();
   const auto latest = co_await store.find_latest(state.conversation);
   const auto version = latest && !latest->erased ? latest->version : 0;
@@ -218,8 +208,7 @@ asio::awaitable<Response> erase(Store& store, const AlsoErase& also_erase, Reque
   const auto query = read_thread(request);
   const bool existed = co_await store.erase(query);
   if (also_erase) co_await also_erase(query);
-  log::info("audit", "conversation erased",
-            {{"who", request.principal.name}, {"what", "conversation erased"}, {"request_id", request.request_id}});
+  http::audit(request, "conversation erased", query.thread_id);
   auto response = Response::empty();
   if (wants_full(request)) response.headers.set(erased_header, existed ? "true" : "false");
   co_return response;

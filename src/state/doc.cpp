@@ -1,5 +1,7 @@
 #include "state/doc.h"
 
+#include "http/entity_tag.h"
+
 namespace loquat::state::doc {
 namespace {
 
@@ -70,7 +72,7 @@ http::Doc writing(std::string summary) {
   out.request_body = state_schema(false);
   out.parameters = {parameter("expected_version", "query", {{"type", "integer"}, {"minimum", 0}, {"maximum", INT64_MAX}},
                               "The latest version must be this one (0: none yet), else 409"),
-                    parameter("If-Match", "header", type("string"), "The latest version's ETag, else 412"),
+                    http::if_match_parameter("The latest version's ETag, else 412"),
                     parameter("Idempotency-Key", "header", type("string"),
                               "The same key again gives the stored state with status 200; as message_id in the body")};
   return out;

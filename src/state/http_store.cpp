@@ -238,12 +238,12 @@ asio::awaitable<std::size_t> HttpStore::delete_older(std::chrono::hours /*age*/,
 
 asio::awaitable<void> HttpStore::ping() {
   ClientRequest request;
-  request.url = root_ + "/health";
+  request.method = "POST";
+  request.url = root_ + "/states/ping/init";
   request.deadline = ping_deadline;
   request.connect_deadline = ping_deadline;
-  const auto response = co_await client_.send(std::move(request));
-  if (response.failure != Failure::none) throw away(response.error);
-  if (response.status != 200) throw away("its health answered " + std::to_string(response.status));
+  if (!token_.empty()) request.headers.set("Authorization", "Bearer " + token_);
+  require_success(co_await client_.send(std::move(request)));
 }
 
 }  // namespace loquat::state

@@ -25,7 +25,7 @@ class HttpStore final : public Store {
   asio::awaitable<bool> erase(const ThreadQuery& query) override;
   /// The other process keeps its own house: always 0.
   asio::awaitable<std::size_t> delete_older(std::chrono::hours age, std::chrono::hours dedup_age, std::size_t limit) override;
-  /// GET /health of the other process.
+  /// Asks the other process for a state that nobody has said anything in: touches no database, needs the token.
   asio::awaitable<void> ping() override;
 
  private:

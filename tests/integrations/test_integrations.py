@@ -375,6 +375,9 @@ def test_another_process_away(start, folder):
     wrong = start(env={"DATABASE_URL": f"sqlite:///{folder}/w.db", "INTEGRATIONS_URL": own.url, "SERVICE_TOKEN": "wrong"}, data_dir=folder / "w", ready=False)
     assert eventually(lambda: answers(wrong), 20)
     assert wrong.get("/integrations").status == 503, "the token is not that of the installation"
+    assert eventually(lambda: wrong.get("/readiness").status == 503, 10), "nor can anything be done without"
+    told = eventually(lambda: [entry for entry in wrong.logs() if "integrations cannot be read" in entry["message"]], 10)
+    assert "SERVICE_TOKEN" in told[0]["detail"] and "no page is served" in told[0]["message"]
 
 
 def answers(process):

@@ -60,7 +60,7 @@ def test_no_violation(program, folder, start, request, target, kind):
     (folder / "schemathesis.toml").write_text(CONFIG)
     for seed in range(SEED, SEED + 5):
         done = subprocess.run([program, "--config-file", folder / "schemathesis.toml", "run", process.url + "/openapi.json", "--header", "Authorization: Bearer letmein", "--phases", "examples,coverage,fuzzing",
-                               "--max-examples", str(CASES), "--workers", "2", "--request-timeout", "20", "--suppress-health-check", "all", "--generation-allow-x00", "false",
+                               "--max-examples", str(CASES), "--workers", "1", "--request-timeout", "20", "--suppress-health-check", "all", "--generation-allow-x00", "false",
                                "--warnings", "off", "--no-color", "--seed", str(seed), "--generation-database", "none"],
                               cwd=folder, capture_output=True, text=True, timeout=300)
         # Python 3.11 loses count of its recursion now and then while the tool makes a case. That is no finding, and no answer either: once more.
