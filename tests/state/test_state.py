@@ -306,6 +306,51 @@ def test_an_older_table_is_adopted(start, request, folder, kind):
     assert process.get("/states/a").json()["version"] == 4
 
 
+def test_a_database_that_cannot_be_prepared_says_why(start, folder, postgres):
+    url = postgres.database()
+    postgres.sql(PEER_POSTGRES + "CREATE VIEW report AS SELECT thread_id, user_message FROM states; INSERT INTO states(thread_id) VALUES('a')", url)
+    process = start("state", env={"DB_URL": url}, ready=False)
+    assert eventually(lambda: answers(process), 20)
+    assert process.get("/readiness").status == 503
+    failed = process.run("migrate")
+    assert failed.returncode == 1
+    for text in (process.output(), failed.stderr):
+        assert "the database cannot be prepared: state 1: 0A000: cannot alter type of a column used by a view" in text and "view report" in text, text
+        assert "is away" not in text and "no connection" not in text
+    [entry] = [entry for entry in process.logs() if entry["level"] in ("error", "critical")]
+    assert "tried again" in entry["message"]
+    postgres.sql("DROP VIEW report", url)
+    assert eventually(process.is_ready, 20)
+    assert process.get("/states/a").json()["version"] == 1
+
+
+@pytest.mark.parametrize("refusal", ["no right", "no database", "nowhere"])
+def test_other_reasons_why_a_database_cannot_be_prepared(folder, refusal, request):
+    if refusal == "no right":
+        postgres = request.getfixturevalue("postgres")
+        url = postgres.database()
+        postgres.sql("CREATE ROLE reader LOGIN", url)
+        url, words = url.replace("//postgres@", "//reader:word@"), "42501: permission denied for schema public"
+    elif refusal == "no database":
+        (folder / "own.db").write_bytes(b"x" * 4096)
+        url, words = f"sqlite:///{folder}/own.db", "file is not a database"
+    else:
+        url, words = "sqlite:////proc/own.db", "unable to open database file"
+    process = Loquat(folder, "state", env={"DB_URL": url, "DATABASE_URL": url}, start=False)
+    failed = process.run("migrate")
+    assert failed.returncode == 1 and "the database cannot be prepared: " in failed.stderr and words in failed.stderr, failed.stderr
+    process.start(ready=False)
+    try:
+        assert eventually(lambda: answers(process), 20)
+        assert process.get("/readiness").status == 503
+        [entry] = [entry for entry in process.logs() if entry["level"] == "error"]
+        assert words in entry["message"] and "is away" not in process.output() and "word@" not in process.output()
+        assert process.stop(30) == 0
+    finally:
+        if process.process.poll() is None:
+            process.kill()
+
+
 def test_many_start_at_once(start, folder, database):
     processes = [start(database=database, data_dir=folder / f"d{n}" if database.startswith("postgres") else folder / "data", ready=False) for n in range(4 if database.startswith("postgres") else 1)]
     assert all(eventually(process.is_ready, 40) and process.process.poll() is None for process in processes)
