@@ -306,6 +306,32 @@ def test_an_older_table_is_adopted(start, request, folder, kind):
     assert process.get("/states/a").json()["version"] == 4
 
 
+def test_an_older_row_that_postgres_cannot_take_apart(start, folder, postgres):
+    """The old service stored such texts in its json columns."""
+    url = postgres.database()
+    postgres.sql(PEER_POSTGRES.replace("jsonb", "json") + r"""INSERT INTO states(thread_id,user_message) VALUES('nul','{"channel":"rest","text":"a\u0000b"}'),('lone','{"channel":"rest","text":"\ud83d"}')""", url)
+    process = start("state", env={"DB_URL": url})
+    for thread, text in (("nul", "a\0b"), ("lone", "\ufffd")):
+        answer = process.get(f"/states/{thread}?channel=rest")
+        assert answer.status == 200 and answer.json()["user_message"] == {"channel": "rest", "text": text}
+        assert append(process, thread, channel="rest").json()["version"] == 2
+
+
+def test_older_columns_that_take_no_null(start, folder):
+    with sqlite3.connect(folder / "loquat.db") as connection:
+        for statement in ("CREATE TABLE states(id INTEGER PRIMARY KEY, thread_id TEXT NOT NULL, user_message JSON NOT NULL, date TEXT NOT NULL)",
+                          "INSERT INTO states VALUES(1, 'a', '{}', '2024-01-02T03:04:05+00:00')",
+                          "CREATE TABLE integrations(id VARCHAR PRIMARY KEY, name VARCHAR, description VARCHAR, status BOOLEAN, settings JSON, created_at DATETIME NOT NULL)"):
+            connection.execute(statement)
+    connection.close()
+    process = start("state", "integrations", env={"DB_URL": f"sqlite:///{folder}/loquat.db", "DATABASE_URL": f"sqlite:///{folder}/loquat.db"})
+    assert process.get("/states/a").json()["date"] == "2024-01-02T03:04:05+00:00"
+    assert append(process, "a").status == 201 and process.get("/states/a").json()["version"] == 2
+    assert process.call("DELETE", "/states/a").status == 204 and process.get("/states/a").status == 404
+    assert eventually(lambda: [item["id"] for item in process.get("/integrations").json()] == ["facebook", "chat_widget"], 5)
+    assert process.post("/integrations", {"id": "mine", "name": "M", "description": "", "status": False, "settings": {}}).status == 201
+
+
 def test_a_database_that_cannot_be_prepared_says_why(start, folder, postgres):
     url = postgres.database()
     postgres.sql(PEER_POSTGRES + "CREATE VIEW report AS SELECT thread_id, user_message FROM states; INSERT INTO states(thread_id) VALUES('a')", url)
