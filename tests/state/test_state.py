@@ -92,6 +92,13 @@ def test_user_messages_of_any_form(service, person, message):
     assert service.get(f"/states/{person}").json()["user_message"] == message
 
 
+@pytest.mark.parametrize("node", ["a\0b", "\x01", "ä"])
+def test_any_node(service, person, node):
+    answer = append(service, person, current_node=node)
+    assert answer.status == 201 and answer.json()["current_node"] == node
+    assert service.get(f"/states/{person}").json()["current_node"] == node
+
+
 def test_put_is_the_same(service, person):
     answer = service.call("PUT", f"/states/{person}", {"complete": True})
     assert (answer.status, answer.json()["version"], answer.json()["thread_id"]) == (201, 1, person)
