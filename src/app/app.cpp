@@ -126,7 +126,7 @@ void App::start_serving(Clock::time_point begin) {
                {"port", server_->port()},
                {"milliseconds", std::chrono::duration_cast<milliseconds>(Clock::now() - begin).count()}});
   } else {
-    log::warning("app", "a database is away; this process answers /health and keeps trying",
+    log::warning("app", "not ready yet; this process answers /health and keeps trying",
                  {{"host", config_.host}, {"port", server_->port()}});
     preparer_ = std::jthread([this](const std::stop_token& stop) { prepare_until_done(stop); });
   }
@@ -178,14 +178,28 @@ void App::start_loops() {
     });
 }
 
-/// Migrates all databases, then runs the steps that need them. False when one is away.
+/// Says why a database is not ready, once until the reason changes.
+void App::log_unprepared(const std::string& url, const Error& error) {
+  const bool refused = dynamic_cast<const db::CannotPrepare*>(&error) != nullptr;
+  const std::string reason = refused ? error.what() : "there is no connection to a database";
+  log::debug("app", "not prepared yet", {{"error", error.what()}, {"detail", error.log_detail()}});
+  refused_ = refused;
+  if (unprepared_ == url + reason) return;
+  unprepared_ = url + reason;
+  const auto level = refused ? log::Level::error : log::Level::warning;
+  log::write(level, "app", reason + "; it is tried again", {{"database", db::without_password(url)}, {"detail", error.log_detail()}});
+}
+
+/// Migrates all databases, then runs the steps that need them. False when one is not ready, which may change.
 bool App::prepare() {
-  try {
-    for (auto& [url, opened] : databases_) db::migrate(*opened.database, opened.migrations);
-  } catch (const Error& error) {
-    if (error.code() != Code::unavailable) throw;
-    log::debug("app", "not prepared yet", {{"error", error.what()}, {"detail", error.log_detail()}});
-    return false;
+  for (auto& [url, opened] : databases_) {
+    try {
+      db::migrate(*opened.database, opened.migrations);
+    } catch (const Error& error) {
+      if (error.code() != Code::unavailable) throw;
+      log_unprepared(url, error);
+      return false;
+    }
   }
   const auto patience = Clock::now() + std::chrono::seconds(1);
   for (auto& step : first_steps_) {
@@ -209,7 +223,10 @@ void App::prepare_until_done(const std::stop_token& stop) {
       log_reason(error);
       std::_Exit(1);
     }
-    for (int i = 0; i < 10 && !stop.stop_requested(); ++i) std::this_thread::sleep_for(milliseconds(50));
+    // What a database refuses it has worked on, and tables may be large.
+    const auto pause = refused_ ? milliseconds(5'000) : milliseconds(500);
+    for (auto waited = milliseconds(0); waited < pause && !stop.stop_requested(); waited += milliseconds(50))
+      std::this_thread::sleep_for(milliseconds(50));
   }
 }
 

@@ -113,6 +113,7 @@ class App {
   void add_standard_routes();
   void start_loops();
   bool prepare();
+  void log_unprepared(const std::string& url, const Error& error);
   void prepare_until_done(const std::stop_token& stop);
   int wait_for_signal();
   void shut_down();
@@ -148,6 +149,8 @@ class App {
   std::unique_ptr<http::Server> server_;
   std::jthread preparer_;  // databases that were away at the start
   std::atomic<bool> prepared_ = false;
+  bool refused_ = false;    ///< not ready although it answers
+  std::string unprepared_;  ///< why a database is not ready, as last logged; of the thread that prepares
   int lock_file_ = -1;
 };
 

@@ -7,6 +7,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "db/postgres_connection.h"
 
 namespace loquat::db {
 namespace {
@@ -71,18 +72,34 @@ bool apply(Connection& connection, const Migration& migration) {
   return true;
 }
 
+bool is_lost_connection(const Error& error) {
+  if (dynamic_cast<const OutcomeUnknown*>(&error) != nullptr) return true;
+  const auto* failure = dynamic_cast<const PostgresFailure*>(&error);
+  return failure != nullptr && (failure->kind() == PostgresFailure::Kind::lost || failure->kind() == PostgresFailure::Kind::timed_out);
+}
+
+/// `step`: what is being done, "state 1: ".
+void run(Database& database, const std::string& step, const std::function<void(Connection&)>& job) {
+  try {
+    database.run_blocking(job);
+  } catch (const Error& error) {
+    if (error.log_detail().empty() || is_lost_connection(error)) throw;
+    throw CannotPrepare(error.code(), "the database cannot be prepared: " + step + error.log_detail());
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> migrate(Database& database, std::span<const Migration> migrations, bool dry_run) {
   Applied applied;
-  database.run_blocking([&applied](Connection& connection) { applied = read_applied(connection); });
+  run(database, {}, [&applied](Connection& connection) { applied = read_applied(connection); });
   std::vector<std::string> names;
   for (const auto& migration : migrations) {
     if (applied.contains({std::string(migration.feature), migration.number})) continue;
     auto name = std::string(migration.feature) + " " + std::to_string(migration.number);
     bool done = true;
     if (!dry_run) {
-      database.run_blocking([&](Connection& connection) { done = apply(connection, migration); });
+      run(database, name + ": ", [&](Connection& connection) { done = apply(connection, migration); });
       if (done) log::info("db", "migration applied", {{"migration", name}});
     }
     if (done) names.push_back(std::move(name));

@@ -20,11 +20,18 @@ struct Migration {
   void (*adopt)(Connection&) = nullptr;
 };
 
+/// A database that answers, or a file, cannot be made ready. `what()` has the driver's reason, for logs and command lines.
+/// Code::unavailable: it may heal, trying again later may help.
+class CannotPrepare final : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Applies what is missing, in order, under a lock (advisory lock on PostgreSQL, the write lock on SQLite), each in one
 /// transaction, recorded in the table `loquat_migrations`(feature, number, applied_at, oldest_release). Two processes that start at once do
-/// not collide. Throws Error(unavailable) when the database is away, Error(conflict) "the database needs loquat X or newer" when its
-/// schema is newer than this binary can work with.
-/// With `dry_run` nothing is changed. Returns the names ("state 2") of what was (or would be) applied.
+/// not collide. Throws Error(unavailable) when there is no connection to the database, CannotPrepare when it refuses, Error(conflict) "the
+/// database needs loquat X or newer" when its schema is newer than this binary can work with. With `dry_run` nothing is changed. Returns
+/// the names ("state 2") of what was (or would be) applied.
 std::vector<std::string> migrate(Database& database, std::span<const Migration> migrations, bool dry_run = false);
 
 }  // namespace loquat::db

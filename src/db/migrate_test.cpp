@@ -1,8 +1,10 @@
 #include "db/migrate.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
+#include <fstream>
 #include <thread>
 
 #include "testing/await.h"
@@ -73,6 +75,42 @@ TEST_P(Migrate, AFailingOneLeavesNothing) {
   EXPECT_EQ(count("good"), 0);
   EXPECT_THROW(count("half"), Error);
   EXPECT_EQ(count("loquat_migrations"), 1);
+}
+
+TEST_P(Migrate, SaysWhatIsInTheWay) {
+  const std::array<Migration, 1> broken = {{{"bad", 1, "DROP TABLE nothing"}}};
+  try {
+    migrate(*database_, broken);
+    ADD_FAILURE() << "a broken migration went through";
+  } catch (const CannotPrepare& error) {
+    EXPECT_EQ(error.code(), Code::unavailable);
+    EXPECT_THAT(error.what(), ::testing::StartsWith("the database cannot be prepared: bad 1: "));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("nothing"));
+  }
+}
+
+TEST(MigrateNothing, WithoutAConnectionIsNoRefusal) {
+  const auto database = Database::open({.url = "postgresql://nobody@127.0.0.1:1/none"});
+  try {
+    migrate(*database, migrations);
+    ADD_FAILURE() << "there is a server on port 1";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::unavailable);
+    EXPECT_EQ(dynamic_cast<const CannotPrepare*>(&error), nullptr);
+  }
+}
+
+TEST(MigrateNothing, IntoAFileThatIsNoDatabase) {
+  const loquat::testing::TemporaryDirectory directory;
+  std::ofstream(directory.file("test.db")) << std::string(4096, 'x');
+  const auto database = Database::open({.url = directory.sqlite_url()});
+  try {
+    migrate(*database, migrations);
+    ADD_FAILURE() << "a text was taken for a database";
+  } catch (const CannotPrepare& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("file is not a database"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr(directory.file("test.db")));
+  }
 }
 
 TEST_P(Migrate, AdoptsAnOlderTable) {

@@ -27,7 +27,7 @@ class Breaker {
   }
   void failed(const PostgresFailure& failure) {
     const std::lock_guard lock(mutex_);
-    if (!away_) log::warning("db", "the database is away", {{"detail", failure.log_detail()}});
+    if (!away_) log::warning("db", "no connection to the database", {{"detail", failure.log_detail()}});
     away_ = true;
     closed_until_ = Clock::now() + (failure.kind() == Kind::timed_out ? std::chrono::milliseconds(1'000) : std::chrono::milliseconds(100));
     why_ = failure.log_detail();

@@ -138,7 +138,10 @@ void PostgresConnection::check(const PGresult* result) {
   const char* field = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   const std::string_view state = field == nullptr ? "" : field;
   const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  const std::string detail = primary == nullptr ? words_of(connection_.get()) : std::string(state) + ": " + primary;
+  std::string detail = primary == nullptr ? words_of(connection_.get()) : std::string(state) + ": " + primary;
+  // What stands in the way of a change of tables. Other classes' details may be of what people wrote.
+  const char* more = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+  if (more != nullptr && (state.starts_with("0A") || state.starts_with("2B"))) detail += std::string(" (") + more + ")";
   if (PQstatus(connection_.get()) != CONNECTION_OK || state.empty() || state.starts_with("57P") || state.starts_with("08")) {
     fail_lost(PostgresFailure::Kind::lost, detail);
   }

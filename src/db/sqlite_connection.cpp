@@ -74,7 +74,7 @@ void SqliteConnection::open_file() {
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(settings_.path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   database_.reset(raw);
-  if (code != SQLITE_OK) throw away(raw != nullptr ? sqlite3_errmsg(raw) : sqlite3_errstr(code));
+  if (code != SQLITE_OK) throw away(std::string(raw != nullptr ? sqlite3_errmsg(raw) : sqlite3_errstr(code)) + ": " + settings_.path);
   sqlite3_extended_result_codes(raw, 1);
   sqlite3_busy_timeout(raw, static_cast<int>(settings_.timeout.count()));
   sqlite3_progress_handler(raw, operations_between_checks, &SqliteConnection::on_progress, this);
@@ -124,7 +124,7 @@ void SqliteConnection::fail(int code) {
     case SQLITE_PROTOCOL: broken_ = settings_.path != ":memory:"; break;
     default: break;
   }
-  throw away(detail + " (SQLite " + std::to_string(extended) + ")");
+  throw away(detail + " (SQLite " + std::to_string(extended) + "): " + settings_.path);
 }
 
 SqliteConnection::Prepared& SqliteConnection::prepare(std::string_view sql) {

@@ -1,18 +1,16 @@
 #include "integrations/schema.h"
 
 #include <array>
-#include <map>
 #include <string>
 
 #include "core/log.h"
+#include "db/old_table.h"
 
 namespace loquat::integrations {
 namespace {
 
+using db::Columns;
 using db::Connection;
-
-/// Column name -> declared type, in lower case.
-using Columns = std::map<std::string, std::string, std::less<>>;
 
 // `position` is the order of creation.
 constexpr std::string_view create = R"(
@@ -26,29 +24,25 @@ CREATE TABLE IF NOT EXISTS integrations (
   position bigint NOT NULL DEFAULT 0
 ))";
 
-Columns read_columns(Connection& connection) {
-  const auto* sql = connection.dialect() == db::Dialect::sqlite
-                        ? "SELECT lower(name), lower(type) FROM pragma_table_info('integrations')"
-                        : "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute"
-                          " WHERE attrelid = 'integrations'::regclass AND attnum > 0 AND NOT attisdropped";
-  const auto rows = connection.query(sql);
-  Columns columns;
-  for (std::size_t i = 0; i < rows->size(); ++i) columns.emplace(rows->text(i, 0), rows->text(i, 1));
-  return columns;
-}
+/// An older service's columns of these names are not ours.
+constexpr std::array<std::string_view, 2> our_own = {"version", "position"};
+
+using Kind = db::OwnColumn::Kind;
+/// An older service's `id` need not be the primary key: it gets an index.
+constexpr std::array<db::OwnColumn, 7> columns_we_need = {{
+    {.name = "id", .definition = "text NOT NULL", .kind = Kind::text, .filled = true, .key = true},
+    {.name = "name", .definition = "text NOT NULL DEFAULT ''", .kind = Kind::text, .filled = true},
+    {.name = "description", .definition = "text NOT NULL DEFAULT ''", .kind = Kind::text, .filled = true},
+    {.name = "status", .definition = "boolean NOT NULL DEFAULT false", .filled = true},
+    {.name = "settings", .definition = "text", .filled = true},
+    {.name = "version", .definition = "bigint NOT NULL DEFAULT 1", .kind = Kind::number, .filled = true},
+    {.name = "position", .definition = "bigint NOT NULL DEFAULT 0", .kind = Kind::number, .filled = true},
+}};
 
 void add_missing_columns(Connection& connection, const Columns& columns) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> needed = {{
-      {"name", "text NOT NULL DEFAULT ''"},
-      {"description", "text NOT NULL DEFAULT ''"},
-      {"status", "boolean NOT NULL DEFAULT false"},
-      {"settings", "text"},
-      {"version", "bigint NOT NULL DEFAULT 1"},
-      {"position", "bigint NOT NULL DEFAULT 0"},
-  }};
-  for (const auto& [name, type] : needed) {
-    if (columns.contains(name)) continue;
-    connection.script("ALTER TABLE integrations ADD COLUMN " + std::string(name) + " " + std::string(type));
+  for (const auto& column : columns_we_need) {
+    if (columns.contains(column.name)) continue;
+    connection.script("ALTER TABLE integrations ADD COLUMN " + std::string(column.name) + " " + std::string(column.definition));
   }
 }
 
@@ -84,6 +78,14 @@ void relax_postgres(Connection& connection) {
   if (unique->empty()) connection.script("CREATE UNIQUE INDEX IF NOT EXISTS integrations_id ON integrations (id)");
 }
 
+/// The same on SQLite.
+void relax_sqlite(Connection& connection, bool renamed) {
+  // A renamed column may be part of what must be unique.
+  if (renamed || db::needs_new_table_sqlite(connection, "integrations", columns_we_need))
+    db::make_new_table_sqlite(connection, "integrations", columns_we_need, "rowid");
+  connection.script("CREATE UNIQUE INDEX IF NOT EXISTS integrations_id ON integrations (id)");
+}
+
 void number_rows(Connection& connection) {
   const std::string place = connection.dialect() == db::Dialect::sqlite ? "rowid" : "ctid";
   connection.script("WITH own AS (SELECT " + place +
@@ -93,8 +95,10 @@ void number_rows(Connection& connection) {
 }
 
 void adopt(Connection& connection) {
-  const auto columns = read_columns(connection);
+  auto columns = db::read_columns(connection, "integrations");
   if (columns.contains("position") && columns.contains("version")) return;
+  db::require_plain_table(connection, "integrations");
+  const bool renamed = db::rename_foreign_columns(connection, "integrations", our_own, columns);
   add_missing_columns(connection, columns);
   const bool postgres = connection.dialect() == db::Dialect::postgres;
   if (postgres) change_types_postgres(connection, columns);
@@ -104,7 +108,7 @@ void adopt(Connection& connection) {
   if (postgres)
     relax_postgres(connection);
   else
-    connection.script("CREATE UNIQUE INDEX IF NOT EXISTS integrations_id ON integrations (id)");
+    relax_sqlite(connection, renamed);
   number_rows(connection);
   log::info("integrations", "a table of integrations that an older service made was adopted");
 }

@@ -93,6 +93,41 @@ TEST(Adoption, OnSqlite) {
   EXPECT_EQ(await(opened.store.ensure_defaults()), std::vector<std::string>{"chat_widget"});
 }
 
+TEST(Adoption, ColumnsRefuseNothingAnyMoreOnSqlite) {
+  constexpr std::string_view tables[] = {
+      "CREATE TABLE integrations(id VARCHAR PRIMARY KEY, name VARCHAR NOT NULL, description VARCHAR, status BOOLEAN, settings JSON NOT "
+      "NULL,"
+      " created_at DATETIME NOT NULL)",
+      "CREATE TABLE integrations(number INTEGER PRIMARY KEY, id VARCHAR NOT NULL, name VARCHAR NOT NULL, description VARCHAR, status "
+      "BOOLEAN,"
+      " settings JSON, created_at DATETIME NOT NULL)",
+      "CREATE TABLE integrations(id VARCHAR PRIMARY KEY, version VARCHAR NOT NULL, name VARCHAR, description VARCHAR, status BOOLEAN, "
+      "settings"
+      " JSON, created_at DATETIME)",
+  };
+  for (const auto table : tables) {
+    const loquat::testing::TemporaryDirectory directory;
+    Opened opened(directory.sqlite_url());
+    const std::string version = table.contains("version") ? ", version" : "";
+    opened.database->run_blocking([&](db::Connection& connection) {
+      connection.script(std::string(table) + "; INSERT INTO integrations (id, name, status, settings, created_at" + version +
+                        ") VALUES ('mine', 'M', 1, '{\"b\": 1}', '2024-01-01'" + (version.empty() ? "" : ", 'v1'") + ")");
+    });
+    db::migrate(*opened.database, migrations());
+    EXPECT_EQ(await(opened.store.ensure_defaults()).size(), 2U) << table;
+    await(opened.store.create({"new", "N", "", false, {}}));
+    const auto all = await(opened.store.list());
+    ASSERT_EQ(all.size(), 4U);
+    EXPECT_EQ(all[0].id, "mine");
+    EXPECT_TRUE(all[0].status);
+    EXPECT_EQ(all[0].version, 1);
+    EXPECT_EQ(text(all[0].settings), R"({"b":1})");
+    opened.database->run_blocking([](db::Connection& connection) {
+      EXPECT_EQ(connection("SELECT created_at FROM integrations WHERE id = 'mine'")->text(0, 0), "2024-01-01");
+    });
+  }
+}
+
 TEST(Rotation, SealsWhatWasInClearAndWhatAnOlderKeySealed) {
   const loquat::testing::TemporaryDirectory directory;
   constexpr std::string_view next = "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";

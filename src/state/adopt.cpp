@@ -2,28 +2,29 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <string>
 
 #include "core/log.h"
+#include "db/old_table.h"
 
 namespace loquat::state {
 namespace {
 
+using db::Columns;
 using db::Connection;
-
-/// Column name -> declared type, in lower case.
-using Columns = std::map<std::string, std::string, std::less<>>;
+using Kind = db::OwnColumn::Kind;
 
 struct Column {
   std::string_view name;
   std::string_view postgres;
   std::string_view sqlite;
+  Kind kind = Kind::any;
+  bool filled = false;
 };
 constexpr std::array columns_we_need = {
-    Column{"channel", "text COLLATE \"C\" NOT NULL DEFAULT ''", "TEXT NOT NULL DEFAULT ''"},
-    Column{"account", "text COLLATE \"C\" NOT NULL DEFAULT ''", "TEXT NOT NULL DEFAULT ''"},
-    Column{"version", "bigint NOT NULL DEFAULT 0", "INTEGER NOT NULL DEFAULT 0"},
+    Column{"channel", "text COLLATE \"C\" NOT NULL DEFAULT ''", "TEXT NOT NULL DEFAULT ''", Kind::text, true},
+    Column{"account", "text COLLATE \"C\" NOT NULL DEFAULT ''", "TEXT NOT NULL DEFAULT ''", Kind::text, true},
+    Column{"version", "bigint NOT NULL DEFAULT 0", "INTEGER NOT NULL DEFAULT 0", Kind::number, true},
     Column{"message_id", "uuid", "BLOB"},
     Column{"user_message", "text", "TEXT"},
     Column{"bot_message", "text", "TEXT"},
@@ -33,25 +34,16 @@ constexpr std::array columns_we_need = {
     Column{"parameters", "text", "TEXT"},
     Column{"extracted_parameters", "text", "TEXT"},
     Column{"missing_parameters", "text", "TEXT"},
-    Column{"complete", "boolean NOT NULL DEFAULT false", "INTEGER NOT NULL DEFAULT 0"},
-    Column{"current_node", "text", "TEXT"},
-    Column{"date", "timestamptz", "INTEGER"},
-    Column{"erased", "boolean NOT NULL DEFAULT false", "INTEGER NOT NULL DEFAULT 0"},
+    Column{"complete", "boolean NOT NULL DEFAULT false", "INTEGER NOT NULL DEFAULT 0", Kind::any, true},
+    Column{"current_node", "text", "TEXT", Kind::text},
+    Column{"date", "timestamptz", "INTEGER", Kind::number, true},
+    Column{"erased", "boolean NOT NULL DEFAULT false", "INTEGER NOT NULL DEFAULT 0", Kind::any, true},
     Column{"origin", "bigint", "INTEGER"},
 };
+/// An older service's columns of these names are not ours.
+constexpr std::array<std::string_view, 6> our_own = {"channel", "account", "version", "message_id", "erased", "origin"};
 constexpr std::array text_columns = {"user_message",         "bot_message",        "nlu",         "context", "intent", "parameters",
                                      "extracted_parameters", "missing_parameters", "current_node"};
-
-Columns read_columns(Connection& connection) {
-  const auto* sql = connection.dialect() == db::Dialect::sqlite
-                        ? "SELECT lower(name), lower(type) FROM pragma_table_info('states')"
-                        : "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute"
-                          " WHERE attrelid = 'states'::regclass AND attnum > 0 AND NOT attisdropped";
-  const auto rows = connection.query(sql);
-  Columns columns;
-  for (std::size_t i = 0; i < rows->size(); ++i) columns.emplace(rows->text(i, 0), rows->text(i, 1));
-  return columns;
-}
 
 void add_missing_columns(Connection& connection, const Columns& columns) {
   const bool sqlite = connection.dialect() == db::Dialect::sqlite;
@@ -62,21 +54,36 @@ void add_missing_columns(Connection& connection, const Columns& columns) {
   }
 }
 
+std::string type_of(const Columns& columns, std::string_view name) {
+  const auto found = columns.find(name);
+  return found == columns.end() ? std::string() : found->second;
+}
+
+/// The oldest row of a thread first.
+std::string row_order(const Columns& columns, const std::string& place) {
+  const auto id = type_of(columns, "id");
+  if (id.contains("int") || id.starts_with("numeric")) return "id, " + place;
+  return columns.contains("date") ? "date, " + place : place;
+}
+
+/// The user's message as a value with members. `json` columns hold texts that PostgreSQL stores but cannot take apart: U+0000 and lone
+/// surrogates. Their stand-in here is U+FFFD, as in what is read; the row keeps its text.
+std::string members_of_message_postgres(const std::string& type) {
+  if (type != "json") return "user_message";
+  return R"!((CASE WHEN user_message::text ~* '\\u(0000|d[89a-f])' THEN regexp_replace(replace(user_message::text, '\\', '\u005c'),)!"
+         R"!( '\\u0000|\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}',)!"
+         R"!( '\\ufffd', 'gi')::json ELSE user_message END))!";
+}
+
 // Facebook's conversations are kept by page: the old messages carry it in their context.
 std::string number_rows_postgres(const Columns& columns) {
-  const auto find = [&columns](std::string_view name) {
-    const auto found = columns.find(name);
-    return found == columns.end() ? std::string() : found->second;
-  };
-  const auto type = find("user_message");
+  const auto type = type_of(columns, "user_message");
   const bool is_json = type.starts_with("json");
-  const std::string channel =
-      is_json ? "user_message::jsonb ->> 'channel'" : R"!(substring(user_message from '"channel"\s*:\s*"([^"\\]*)"'))!";
+  const auto message = members_of_message_postgres(type);
+  const std::string channel = is_json ? message + " ->> 'channel'" : R"!(substring(user_message from '"channel"\s*:\s*"([^"\\]*)"'))!";
   const std::string page =
-      is_json ? "user_message::jsonb -> 'context' ->> 'page_id'" : R"!(substring(user_message from '"page_id"\s*:\s*"?([^"\\,} ]*)'))!";
-  const auto id = find("id");
-  const bool numbered = id == "integer" || id == "bigint" || id.starts_with("numeric");
-  const std::string order = numbered ? "id" : columns.contains("date") ? "date, ctid" : "ctid";
+      is_json ? message + " -> 'context' ->> 'page_id'" : R"!(substring(user_message from '"page_id"\s*:\s*"?([^"\\,} ]*)'))!";
+  const auto order = row_order(columns, "ctid");
   return "WITH own AS (SELECT ctid AS place, thread_id, nullif(" + channel + ", '') AS channel, nullif(" + page +
          ", '') AS page, row_number() OVER (PARTITION BY thread_id ORDER BY " + order +
          ") AS n FROM states),"
@@ -128,7 +135,7 @@ void give_keys_defaults_postgres(Connection& connection) {
     const auto alter = "ALTER TABLE states ALTER COLUMN " + name;
     if (type == "uuid") {
       connection.script(alter + " SET DEFAULT gen_random_uuid()");
-    } else if (type == "integer" || type == "bigint") {
+    } else if (type == "smallint" || type == "integer" || type == "bigint") {
       connection.script(alter + " ADD GENERATED BY DEFAULT AS IDENTITY; SELECT setval(pg_get_serial_sequence('states', '" + name +
                         "'), coalesce(max(" + name + "), 0) + 1, false) FROM states");
     } else {
@@ -151,36 +158,23 @@ void relax_other_columns_postgres(Connection& connection) {
 void adopt_old_rows_postgres(Connection& connection, const Columns& columns) {
   connection.script(number_rows_postgres(columns));
   if (const auto changes = change_types_postgres(columns); !changes.empty()) connection.script(changes);
-  connection.script("UPDATE states SET date = now() WHERE date IS NULL; UPDATE states SET complete = false WHERE complete IS NULL");
+  // 'infinity' is no time that anything else could show.
+  connection.script(
+      "UPDATE states SET date = now() WHERE date IS NULL OR date < '0001-01-01' OR date >= '10000-01-01'; UPDATE states SET complete = "
+      "false WHERE complete IS NULL");
   relax_other_columns_postgres(connection);
 }
 
-/// SQLite cannot relax a column: where one that only the older service filled would refuse our rows, the table is made anew.
-bool needs_new_table_sqlite(Connection& connection) {
-  const auto rows = connection.query(
-      "SELECT lower(name), lower(type), pk FROM pragma_table_info('states') WHERE \"notnull\" = 1 AND dflt_value IS NULL OR pk > 0");
-  for (std::size_t i = 0; i < rows->size(); ++i) {
-    const auto name = rows->text(i, 0);
-    const bool ours = name == "thread_id" || std::ranges::find(columns_we_need, name, &Column::name) != columns_we_need.end();
-    const bool numbered = rows->text(i, 1) == "integer" && rows->integer(i, 2) == 1;
-    if (!ours && !numbered) return true;
-  }
-  return false;
-}
-
-void make_new_table_sqlite(Connection& connection) {
-  std::string definitions = "thread_id TEXT NOT NULL";
-  std::string names = "thread_id";
-  std::string values = "thread_id";
+std::vector<db::OwnColumn> own_columns_sqlite() {
+  std::vector<db::OwnColumn> own = {{.name = "thread_id", .definition = "TEXT NOT NULL", .kind = Kind::text, .filled = true}};
   for (const auto& column : columns_we_need) {
-    definitions += ", " + std::string(column.name) + " " + std::string(column.sqlite);
-    names += ", " + std::string(column.name);
-    values += column.name == "complete" ? ", coalesce(complete, 0)" : ", " + std::string(column.name);
+    own.push_back({.name = column.name,
+                   .definition = column.sqlite,
+                   .kind = column.kind,
+                   .filled = column.filled,
+                   .value = column.name == "complete" ? "coalesce(complete, 0)" : ""});
   }
-  const auto known = read_columns(connection);
-  const std::string order = known.contains("date") ? "date, rowid" : "rowid";
-  connection.script("CREATE TABLE states_new (" + definitions + "); INSERT INTO states_new (" + names + ") SELECT " + values +
-                    " FROM states ORDER BY " + order + "; DROP TABLE states; ALTER TABLE states_new RENAME TO states");
+  return own;
 }
 
 void convert_dates_sqlite(Connection& connection) {
@@ -201,14 +195,20 @@ void convert_dates_sqlite(Connection& connection) {
   }
 }
 
-void adopt_old_rows_sqlite(Connection& connection) {
-  if (needs_new_table_sqlite(connection)) make_new_table_sqlite(connection);
+void adopt_old_rows_sqlite(Connection& connection, const Columns& columns, bool renamed) {
+  const auto own = own_columns_sqlite();
+  const auto order = row_order(columns, "rowid");
+  // A renamed column may be part of what must be unique.
+  if (renamed || db::needs_new_table_sqlite(connection, "states", own)) db::make_new_table_sqlite(connection, "states", own, order);
   connection.script(
-      "CREATE TEMP TABLE own AS SELECT rowid AS place, thread_id,"
-      " CASE WHEN json_valid(user_message) AND json_type(user_message, '$.channel') = 'text' THEN nullif(json_extract(user_message, "
-      "'$.channel'), '') END AS channel,"
-      " CASE WHEN json_valid(user_message) THEN nullif(CAST(json_extract(user_message, '$.context.page_id') AS TEXT), '') END AS page,"
-      " row_number() OVER (PARTITION BY thread_id ORDER BY rowid) AS n FROM states;"
+      std::string(
+          "CREATE TEMP TABLE own AS SELECT rowid AS place, thread_id,"
+          " CASE WHEN json_valid(user_message) AND json_type(user_message, '$.channel') = 'text' THEN nullif(json_extract(user_message, "
+          "'$.channel'), '') END AS channel,"
+          " CASE WHEN json_valid(user_message) THEN nullif(CAST(json_extract(user_message, '$.context.page_id') AS TEXT), '') END AS page,"
+          " row_number() OVER (PARTITION BY thread_id ORDER BY ") +
+      order +
+      ") AS n FROM states;"
       "CREATE INDEX temp.own_thread ON own (thread_id, n);"
       "CREATE UNIQUE INDEX temp.own_place ON own (place);"
       "UPDATE states SET version = own.n, channel = coalesce(own.channel, (SELECT x.channel FROM own AS x WHERE x.thread_id = own.thread_id"
@@ -241,15 +241,23 @@ void make_indexes(Connection& connection) {
                         : "CREATE INDEX IF NOT EXISTS states_date_range ON states USING brin (date)");
 }
 
+/// Before its columns are added. True when some of its own were renamed.
+bool prepare_old_table(Connection& connection, Columns& columns) {
+  db::require_plain_table(connection, "states");
+  return db::rename_foreign_columns(connection, "states", our_own, columns);
+}
+
 }  // namespace
 
 void adopt_states(Connection& connection) {
-  const auto columns = read_columns(connection);
-  const bool old = !columns.contains("version");
+  auto columns = db::read_columns(connection, "states");
+  // No older table has all of ours.
+  const bool old = !std::ranges::all_of(our_own, [&columns](std::string_view name) { return columns.contains(name); });
+  const bool renamed = old && prepare_old_table(connection, columns);
   add_missing_columns(connection, columns);
   if (old) {
     if (connection.dialect() == db::Dialect::sqlite)
-      adopt_old_rows_sqlite(connection);
+      adopt_old_rows_sqlite(connection, columns, renamed);
     else
       adopt_old_rows_postgres(connection, columns);
     log::info("state", "a table of states that an older service made was adopted");

@@ -173,5 +173,154 @@ INSTANTIATE_TEST_SUITE_P(Tables, Adoption,
                                            sqlalchemy_sqlite_table, uuid_sqlite_table),
                          [](const auto& entry) { return entry.param.name; });
 
+/// A table of other shapes, and its store.
+class Adopted {
+ public:
+  Adopted(const std::string& url, std::string sql) : database_(db::Database::open({.url = url})) {
+    await(database_->run([sql = std::move(sql)](db::Connection& c) { c.script(sql); }));
+    db::migrate(*database_, migrations());
+    store_ = make_sql_store(*database_);
+  }
+  State latest(std::string thread) { return await(store_->find_latest(ThreadQuery{std::move(thread), {}, {}})).value(); }
+  std::int64_t append(std::string thread) {
+    State state;
+    state.conversation.thread_id = std::move(thread);
+    return await(store_->append(state, {})).state.version;
+  }
+  std::string text(std::string sql) {
+    return await(database_->read([sql = std::move(sql)](db::Connection& c) { return c.query(sql)->text(0, 0); }));
+  }
+  Store& store() { return *store_; }
+
+ private:
+  std::unique_ptr<db::Database> database_;
+  std::unique_ptr<Store> store_;
+};
+
+TEST(OldRows, KeepTextsThatPostgresCannotTakeApart) {
+  LOQUAT_NEED_POSTGRES(url);
+  Adopted adopted(url,
+                  R"(CREATE TABLE states (id serial PRIMARY KEY, thread_id varchar(255) NOT NULL, user_message json, date timestamptz);)"
+                  R"(INSERT INTO states (thread_id, user_message) VALUES)"
+                  R"( ('zero', '{"channel": "rest", "text": "a\u0000b"}'), ('lone', '{"channel":"rest","text":"\uD83D"}'),)"
+                  R"( ('low', '{"channel":"rest","text":"\\\ude00\ud83d\ude00"}'), ('scalar', '"\u0000"'),)"
+                  R"( ('pair', '{"channel":"\ud83d\ude00","text":"\\u0000\\ud83d","n":1e200000}'),)"
+                  R"( ('page', '{"channel":"facebook","text":"\u0000","context":{"page_id":77}}'))");
+  for (const auto* thread : {"zero", "lone", "low"})
+    EXPECT_EQ(adopted.latest(thread).conversation, (chat::ConversationId{"rest", "", thread}));
+  EXPECT_EQ(string_member(adopted.latest("zero").user_message, "text"), std::string_view("a\0b", 3));
+  EXPECT_EQ(string_member(adopted.latest("lone").user_message, "text"), "\uFFFD");
+  EXPECT_EQ(string_member(adopted.latest("low").user_message, "text"), "\\\uFFFD\U0001F600");
+  EXPECT_EQ(adopted.latest("pair").conversation.channel, "\U0001F600");
+  EXPECT_EQ(adopted.latest("page").conversation, (chat::ConversationId{"facebook", "77", "page"}));
+  EXPECT_EQ(adopted.latest("scalar").conversation.channel, "");
+  EXPECT_EQ(adopted.text("SELECT user_message FROM states WHERE thread_id = 'zero'"), R"({"channel": "rest", "text": "a\u0000b"})");
+}
+
+class OldColumns : public ::testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    url_ = directory_.sqlite_url();
+    if (!GetParam()) return;
+    LOQUAT_NEED_POSTGRES(url);
+    url_ = url;
+  }
+  testing::TemporaryDirectory directory_;
+  std::string url_;
+};
+
+TEST_P(OldColumns, RefuseNothingAnyMore) {
+  Adopted adopted(
+      url_,
+      "CREATE TABLE states (id integer PRIMARY KEY, thread_id varchar(255) NOT NULL, user_message json NOT NULL, bot_message json"
+      " NOT NULL DEFAULT '[]', nlu json NOT NULL, current_node varchar(255) NOT NULL, complete boolean NOT NULL, date timestamp"
+      " NOT NULL, owner varchar(20) NOT NULL);"
+      "INSERT INTO states VALUES (5, 'a', '{\"text\": \"x\"}', '[]', '{}', 'n', true, '2024-01-02 03:04:06', 'me'),"
+      " (6, 'a', '{}', '[]', '{}', 'n', true, '2024-01-02 03:04:05', 'me')");
+  EXPECT_EQ(to_iso8601(adopted.latest("a").date), "2024-01-02T03:04:05+00:00");
+  EXPECT_EQ(adopted.append("a"), 3);
+  EXPECT_TRUE(adopted.latest("a").user_message.is_null());
+  EXPECT_EQ(adopted.text("SELECT owner FROM states WHERE id = 6"), "me");
+  await(adopted.store().erase({"a", {}, {}}));
+  EXPECT_TRUE(await(adopted.store().history({"a", {}, {}}, 10, {})).items.empty());
+}
+
+TEST_P(OldColumns, OfOurNamesStayAside) {
+  Adopted adopted(url_,
+                  "CREATE TABLE states (thread_id varchar(255) NOT NULL, version integer NOT NULL DEFAULT 1, message_id varchar(9) NOT NULL"
+                  " DEFAULT 'x', origin varchar(9), context json, date timestamp, UNIQUE (thread_id, version, message_id));"
+                  "INSERT INTO states (thread_id, version, message_id, origin, context, date) VALUES"
+                  " ('a', 7, 'm1', 'web', '{\"n\": 2}', '2024-01-02 10:00:00'), ('a', 9, 'm2', 'web', '{\"n\": 1}', '2024-01-01 10:00:00'),"
+                  " ('b', 7, 'm1', NULL, '{}', '2024-01-03 10:00:00')");
+  const auto items = await(adopted.store().history({"a", {}, {}}, 10, {})).items;
+  ASSERT_EQ(items.size(), 2U);
+  EXPECT_EQ(items[0].version, 2);
+  EXPECT_EQ(to_json(items[0].context) + to_json(items[1].context), R"({"n":2}{"n":1})");
+  EXPECT_EQ(adopted.append("a"), 3);
+  EXPECT_EQ(adopted.append("a"), 4);
+  EXPECT_EQ(adopted.append("b"), 2);
+  EXPECT_EQ(adopted.text("SELECT old_version FROM states WHERE thread_id = 'a' AND version = 2"), "7");
+}
+
+TEST_P(OldColumns, InTheKeyAreFilled) {
+  Adopted adopted(url_,
+                  "CREATE TABLE states (thread_id varchar(255) NOT NULL, version integer NOT NULL, date timestamp, PRIMARY KEY (thread_id,"
+                  " version)); INSERT INTO states VALUES ('a', 1, '2024-01-01 10:00:00'), ('a', 2, '2024-01-02 10:00:00')");
+  EXPECT_EQ(adopted.latest("a").version, 2);
+  EXPECT_EQ(adopted.append("a"), 3);
+  EXPECT_EQ(adopted.append("a"), 4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Dialects, OldColumns, ::testing::Bool(),
+                         [](const auto& entry) { return std::string(entry.param ? "Postgres" : "Sqlite"); });
+
+TEST(OldDates, AsTextsOrRealsBecomeTimesOnSqlite) {
+  for (const std::string type : {"TEXT", "VARCHAR(40)", "REAL"}) {
+    const testing::TemporaryDirectory directory;
+    Adopted adopted(directory.sqlite_url(), "CREATE TABLE states (id INTEGER PRIMARY KEY, thread_id TEXT NOT NULL, date " + type +
+                                                "); INSERT INTO states VALUES (3, 'a', '2024-01-02T03:04:05+00:00');"
+                                                "CREATE VIEW report AS SELECT thread_id, date FROM states");
+    EXPECT_EQ(to_iso8601(adopted.latest("a").date), "2024-01-02T03:04:05+00:00") << type;
+    EXPECT_EQ(adopted.append("a"), 2);
+    EXPECT_EQ(adopted.latest("a").version, 2);
+    EXPECT_EQ(adopted.text("SELECT typeof(date) FROM states WHERE version = 2"), "integer");
+    EXPECT_EQ(adopted.text("SELECT count(*) FROM report"), "2");
+  }
+}
+
+TEST(OldDates, WithoutAnEndAreNow) {
+  LOQUAT_NEED_POSTGRES(url);
+  Adopted adopted(url,
+                  "CREATE TABLE states (thread_id text NOT NULL, date timestamptz);"
+                  "INSERT INTO states VALUES ('a', 'infinity'), ('b', '-infinity'), ('c', '2024-01-02')");
+  for (const auto* thread : {"a", "b"}) EXPECT_LT(std::chrono::abs(now() - adopted.latest(thread).date), std::chrono::minutes(5));
+  EXPECT_EQ(to_iso8601(adopted.latest("c").date), "2024-01-02T00:00:00+00:00");
+}
+
+TEST(OldTables, ThatCannotBeNumberedAreRefused) {
+  const auto refuse = [](const std::string& url, const std::string& sql, std::string_view words) {
+    try {
+      Adopted(url, sql);
+      ADD_FAILURE() << "adopted: " << sql;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::conflict);
+      EXPECT_NE(std::string_view(error.what()).find(words), std::string_view::npos) << error.what();
+    }
+  };
+  constexpr std::string_view in_parts = "states is a view or a table in parts";
+  const testing::TemporaryDirectory directory;
+  refuse(directory.sqlite_url(), "CREATE TABLE rows (thread_id TEXT); CREATE VIEW states AS SELECT * FROM rows", in_parts);
+  const testing::TemporaryDirectory other;
+  refuse(
+      other.sqlite_url(),
+      "CREATE TABLE states (id TEXT PRIMARY KEY, thread_id TEXT); CREATE TABLE notes (state TEXT REFERENCES states (id) ON DELETE CASCADE)",
+      "the table notes refers to states");
+  LOQUAT_NEED_POSTGRES(url);
+  refuse(url,
+         "CREATE TABLE states (thread_id text, date timestamptz) PARTITION BY RANGE (date);"
+         "CREATE TABLE states_all PARTITION OF states DEFAULT; INSERT INTO states VALUES ('a', now())",
+         in_parts);
+}
+
 }  // namespace
 }  // namespace loquat::state

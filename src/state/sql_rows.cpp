@@ -41,9 +41,22 @@ std::optional<Bytes> id_bytes(const State& state) {
   return Bytes{std::string(state.message_id->bytes.begin(), state.message_id->bytes.end())};
 }
 
+// PostgreSQL's text has no U+0000: a node with one is stored as this mark and its JSON, and so is one that begins with the mark.
+constexpr char json_mark = '\x01';
+
 std::optional<std::string> node_column(const json::value& node) {
-  if (const auto* text = node.if_string()) return std::string(*text);
-  return node.is_null() ? std::nullopt : std::optional(to_json(node));
+  if (node.is_null()) return std::nullopt;
+  const auto* text = node.if_string();
+  if (text == nullptr) return to_json(node);
+  if (as_view(*text).contains('\0') || as_view(*text).starts_with(json_mark)) return json_mark + to_json(node);
+  return std::string(*text);
+}
+
+json::value read_node(const std::string& column) {
+  json::value node;
+  JsonError error;
+  if (column.starts_with(json_mark) && try_parse_json(std::string_view(column).substr(1), node, error) && node.is_string()) return node;
+  return json::string(column);
 }
 
 using Sorted = std::vector<const State*>;
@@ -209,7 +222,7 @@ State read_state(const db::Rows& rows, std::size_t row, std::size_t first) {
   if (rows.is_null(row, column)) {
     state.current_node = nullptr;
   } else {
-    state.current_node = json::string(rows.text(row, column));
+    state.current_node = read_node(rows.text(row, column));
   }
   ++column;
   state.date = rows.time(row, column++);

@@ -87,6 +87,16 @@ TEST_P(StoreContract, AllMembersAreKept) {
   }
 }
 
+TEST_P(StoreContract, AnyNodeIsKept) {
+  for (const auto& node : {std::string("a\0b", 3), std::string(1, '\0'), std::string("\x01"), std::string("\x01\"n\""), std::string()}) {
+    State state;
+    state.conversation = {"", "", "t"};
+    state.current_node = json::string(node);
+    append(state);
+    EXPECT_EQ(latest("t").value().current_node, state.current_node);
+  }
+}
+
 TEST_P(StoreContract, NullsAreKept) {
   State state;
   state.conversation = {"", "", "t"};

@@ -92,6 +92,13 @@ def test_user_messages_of_any_form(service, person, message):
     assert service.get(f"/states/{person}").json()["user_message"] == message
 
 
+@pytest.mark.parametrize("node", ["a\0b", "\x01", "ä"])
+def test_any_node(service, person, node):
+    answer = append(service, person, current_node=node)
+    assert answer.status == 201 and answer.json()["current_node"] == node
+    assert service.get(f"/states/{person}").json()["current_node"] == node
+
+
 def test_put_is_the_same(service, person):
     answer = service.call("PUT", f"/states/{person}", {"complete": True})
     assert (answer.status, answer.json()["version"], answer.json()["thread_id"]) == (201, 1, person)
@@ -304,6 +311,77 @@ def test_an_older_table_is_adopted(start, request, folder, kind):
     process.stop()
     process.start()
     assert process.get("/states/a").json()["version"] == 4
+
+
+def test_an_older_row_that_postgres_cannot_take_apart(start, folder, postgres):
+    """The old service stored such texts in its json columns."""
+    url = postgres.database()
+    postgres.sql(PEER_POSTGRES.replace("jsonb", "json") + r"""INSERT INTO states(thread_id,user_message) VALUES('nul','{"channel":"rest","text":"a\u0000b"}'),('lone','{"channel":"rest","text":"\ud83d"}')""", url)
+    process = start("state", env={"DB_URL": url})
+    for thread, text in (("nul", "a\0b"), ("lone", "\ufffd")):
+        answer = process.get(f"/states/{thread}?channel=rest")
+        assert answer.status == 200 and answer.json()["user_message"] == {"channel": "rest", "text": text}
+        assert append(process, thread, channel="rest").json()["version"] == 2
+
+
+def test_older_columns_that_take_no_null(start, folder):
+    with sqlite3.connect(folder / "loquat.db") as connection:
+        for statement in ("CREATE TABLE states(id INTEGER PRIMARY KEY, thread_id TEXT NOT NULL, user_message JSON NOT NULL, date TEXT NOT NULL)",
+                          "INSERT INTO states VALUES(1, 'a', '{}', '2024-01-02T03:04:05+00:00')",
+                          "CREATE TABLE integrations(id VARCHAR PRIMARY KEY, name VARCHAR, description VARCHAR, status BOOLEAN, settings JSON, created_at DATETIME NOT NULL)"):
+            connection.execute(statement)
+    connection.close()
+    process = start("state", "integrations", env={"DB_URL": f"sqlite:///{folder}/loquat.db", "DATABASE_URL": f"sqlite:///{folder}/loquat.db"})
+    assert process.get("/states/a").json()["date"] == "2024-01-02T03:04:05+00:00"
+    assert append(process, "a").status == 201 and process.get("/states/a").json()["version"] == 2
+    assert process.call("DELETE", "/states/a").status == 204 and process.get("/states/a").status == 404
+    assert eventually(lambda: [item["id"] for item in process.get("/integrations").json()] == ["facebook", "chat_widget"], 5)
+    assert process.post("/integrations", {"id": "mine", "name": "M", "description": "", "status": False, "settings": {}}).status == 201
+
+
+def test_a_database_that_cannot_be_prepared_says_why(start, folder, postgres):
+    url = postgres.database()
+    postgres.sql(PEER_POSTGRES + "CREATE VIEW report AS SELECT thread_id, user_message FROM states; INSERT INTO states(thread_id) VALUES('a')", url)
+    process = start("state", env={"DB_URL": url}, ready=False)
+    assert eventually(lambda: answers(process), 20)
+    assert process.get("/readiness").status == 503
+    failed = process.run("migrate")
+    assert failed.returncode == 1
+    for text in (process.output(), failed.stderr):
+        assert "the database cannot be prepared: state 1: 0A000: cannot alter type of a column used by a view" in text and "view report" in text, text
+        assert "is away" not in text and "no connection" not in text
+    [entry] = [entry for entry in process.logs() if entry["level"] in ("error", "critical")]
+    assert "tried again" in entry["message"]
+    postgres.sql("DROP VIEW report", url)
+    assert eventually(process.is_ready, 20)
+    assert process.get("/states/a").json()["version"] == 1
+
+
+@pytest.mark.parametrize("refusal", ["no right", "no database", "nowhere"])
+def test_other_reasons_why_a_database_cannot_be_prepared(folder, refusal, request):
+    if refusal == "no right":
+        postgres = request.getfixturevalue("postgres")
+        url = postgres.database()
+        postgres.sql("CREATE ROLE reader LOGIN", url)
+        url, words = url.replace("//postgres@", "//reader:word@"), "42501: permission denied for schema public"
+    elif refusal == "no database":
+        (folder / "own.db").write_bytes(b"x" * 4096)
+        url, words = f"sqlite:///{folder}/own.db", "file is not a database"
+    else:
+        url, words = "sqlite:////proc/own.db", "unable to open database file"
+    process = Loquat(folder, "state", env={"DB_URL": url, "DATABASE_URL": url}, start=False)
+    failed = process.run("migrate")
+    assert failed.returncode == 1 and "the database cannot be prepared: " in failed.stderr and words in failed.stderr, failed.stderr
+    process.start(ready=False)
+    try:
+        assert eventually(lambda: answers(process), 20)
+        assert process.get("/readiness").status == 503
+        [entry] = [entry for entry in process.logs() if entry["level"] == "error"]
+        assert words in entry["message"] and "is away" not in process.output() and "word@" not in process.output()
+        assert process.stop(30) == 0
+    finally:
+        if process.process.poll() is None:
+            process.kill()
 
 
 def test_many_start_at_once(start, folder, database):
