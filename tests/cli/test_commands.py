@@ -1,10 +1,11 @@
 """The commands beside `serve`: send, chat, import and export, page, migrate, healthcheck."""
 import json
+import os
 import subprocess
 
 import pytest
 
-from support.processes import SECRET, eventually, intent, sqlite_sql, text_item, webhook, write_bot
+from support.processes import BINARY, SECRET, eventually, intent, sqlite_sql, text_item, webhook, write_bot
 
 
 @pytest.fixture
@@ -180,6 +181,16 @@ def test_a_newer_database_is_refused(start, database, database_kind, postgres):
     assert process.process.wait(20) == 1 and "needs loquat 99.1.0 or newer" in process.output()
     done = process.run("migrate")
     assert done.returncode == 1 and "99.1.0" in done.stderr
+
+
+def test_libraries_are_silent(start):
+    """libmongoc wants a file of its process id in /dev/shm: one that a killed process has left is no reason to say anything, and none is left."""
+    def leave():
+        open(f"/dev/shm/mongoc-{os.getpid()}", "w").close()
+
+    process = subprocess.Popen([BINARY, "--version"], preexec_fn=leave, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.communicate()[1] == "" and process.returncode == 0
+    assert not os.path.exists(f"/dev/shm/mongoc-{process.pid}")
 
 
 def test_healthcheck(start):
