@@ -106,27 +106,17 @@ class IntegrationsImport {
   IntegrationsImport(Workshop& workshop, integrations::Store& to, ImportReport& report) : workshop_(workshop), to_(to), report_(report) {}
 
   void run(db::MongoPool& from) {
-    const auto documents = from.run_blocking([](db::MongoSession& session) {
-      std::vector<std::string> ids;
-      db::MongoCollection collection(session, "integrations");
-      collection.for_each(db::Bson(), {.sort = db::Bson().add("_id", 1), .limit = 0, .batch = 0}, [&ids](const db::Bson& document) {
-        ids.push_back(document.find_text("id").value_or("").empty() ? std::string() : document.describe("_id"));
-        return true;
-      });
-      return ids;
-    });
-    integrations::MongoStore old(from, workshop_.keyring());
-    const auto all = workshop_.run(old.list());
-    report_.begin("integrations", static_cast<std::int64_t>(all.size()));
+    const auto documents = integrations::read_documents(from, *workshop_.keyring());
+    report_.begin("integrations", static_cast<std::int64_t>(documents.size()));
     std::set<std::string> seen;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      const auto id = i < documents.size() ? documents[i] : std::string();
-      if (id.empty())
-        report_.misfit(all[i].id.empty() ? "?" : all[i].id, "id is not a text");
-      else if (!seen.insert(all[i].id).second)
-        report_.misfit(id, "another document has the same id \"" + all[i].id + "\"");
+    for (const auto& document : documents) {
+      const auto& id = document.integration.id;
+      if (!id.empty() && !seen.insert(id).second)
+        report_.misfit(document.document_id, "another document has the same id \"" + id + "\"");
+      else if (!document.problem.empty())
+        report_.misfit(document.document_id, document.problem);
       else
-        take(all[i], id);
+        take(document.integration, document.document_id);
     }
     report_.end();
   }

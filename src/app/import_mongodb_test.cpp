@@ -157,6 +157,27 @@ TEST_F(ImportMongodb, MovesIntegrations) {
   EXPECT_EQ(await(store.find("facebook"))->name, "changed here");
 }
 
+TEST_F(ImportMongodb, LeavesOutIntegrationsThatDoNotFit) {
+  insert("integrations", R"({"id":"sealed","name":"S","description":"d","status":true,"settings":{"secret":"enc:v1:00000000:AAAA"}})",
+         "64b000000000000000000001");
+  insert("integrations", R"({"name":"N"})", "64b000000000000000000002");
+  insert("integrations", R"({"id":null})", "64b000000000000000000003");
+  insert("integrations", R"({"id":5})", "64b000000000000000000004");
+  insert("integrations", R"({"id":""})", "64b000000000000000000005");
+  insert("integrations", R"({"id":"twice","name":"T","description":"d","status":true,"settings":{}})", "64b000000000000000000006");
+  insert("integrations", R"({"id":"twice","name":"U","description":"d","status":true,"settings":{}})", "64b000000000000000000007");
+  insert_state("t", 1);
+  EXPECT_EQ(run({"integrations", "states"}), 3);
+  EXPECT_THAT(errors_.str(), HasSubstr("left out _id 64b000000000000000000001: \"sealed\": "));
+  EXPECT_THAT(errors_.str(), HasSubstr("left out _id 64b000000000000000000002: it has no id"));
+  EXPECT_THAT(errors_.str(), HasSubstr("left out _id 64b000000000000000000003: it has no id"));
+  EXPECT_THAT(errors_.str(), HasSubstr("left out _id 64b000000000000000000004: id 5 is not a text"));
+  EXPECT_THAT(errors_.str(), HasSubstr("left out _id 64b000000000000000000005: id is empty"));
+  EXPECT_THAT(errors_.str(), HasSubstr("left out _id 64b000000000000000000007: another document has the same id \"twice\""));
+  EXPECT_THAT(out_.str(), HasSubstr("integrations: 1 imported, 0 were there already, 6 left out, of 7"));
+  EXPECT_THAT(out_.str(), HasSubstr("states: 1 imported"));
+}
+
 TEST_F(ImportMongodb, MovesTheBot) {
   insert(
       "intent",
