@@ -242,7 +242,7 @@ int run_import_mongodb(const ImportOptions& options, const Config& config, std::
            << "\nNothing is lost: run it again, it goes on where it stopped.\n";
     return 1;
   }
-  return report.has_misfits() ? 3 : 0;
+  return report.is_complete() ? 0 : 3;
 }
 
 int rotate_all_secrets(const Config& config, std::ostream& out, std::ostream& errors) {
