@@ -329,7 +329,27 @@ TEST_F(ImportMongodb, RotatesAllSecrets) {
   EXPECT_EQ(rotate_all_secrets(config_, out_, errors_), 0);
   EXPECT_THAT(out_.str(), HasSubstr("integrations: 1 changed"));
   config_.secrets_key = "";
-  EXPECT_EQ(rotate_all_secrets(config_, out_, errors_), 1);
+  EXPECT_EQ(rotate_all_secrets(config_, out_, errors_), 2);
+}
+
+TEST_F(ImportMongodb, RotatesSecretsWhereTheyAre) {
+  insert("integrations", R"({"id":"facebook","name":"F","description":"d","status":true,"settings":{"secret":"clear"}})");
+  config_.secrets_key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+  config_.database_url = config_.integrations_url = uri_;
+  EXPECT_EQ(rotate_all_secrets(config_, out_, errors_), 0) << errors_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("integrations: 1 changed"));
+  for (const auto* url : {"memory://", "http://127.0.0.1:1", "mysql://h/d"}) {
+    config_.database_url = config_.integrations_url = url;
+    EXPECT_EQ(rotate_all_secrets(config_, out_, errors_), 2) << url;
+  }
+}
+
+TEST_F(ImportMongodb, EndsInPlainWordsWhereABotCannotBe) {
+  for (const auto* url : {"mongodb://127.0.0.1:1/x", "memory://", "http://127.0.0.1:1"}) {
+    config_.database_url = url;
+    EXPECT_EQ(run({"bot"}), 1) << url;
+    EXPECT_THAT(errors_.str(), ::testing::Not(HasSubstr("run it again"))) << url;
+  }
 }
 
 }  // namespace
