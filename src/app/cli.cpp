@@ -11,6 +11,7 @@
 #include "app/app.h"
 #include "app/commands.h"
 #include "app/config.h"
+#include "app/config_values.h"
 #include "app/targets.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -140,6 +141,17 @@ int serve(const Invocation& invocation, Loaded loaded) {
   }
 }
 
+/// What the command needs, so that a wrong setting is found before it starts. rotate-secrets takes what is there.
+NeededStores stores_of(const Invocation& invocation) {
+  const auto& command = invocation.command;
+  if (command == "migrate") return {.integrations = true, .states = true, .bot = true};
+  if (command == "import" || command == "export" || command == "dead-letters") return {.bot = true};
+  if (command != "import-mongodb") return {};
+  const auto only = parse_list(invocation.options.only);
+  const auto wants = [&only](std::string_view part) { return only.empty() || std::ranges::find(only, part) != only.end(); };
+  return {.integrations = wants("integrations"), .states = wants("states"), .bot = wants("bot")};
+}
+
 int dispatch(Invocation& invocation) {
   if (invocation.command.empty()) invocation.command = "serve";
   const bool serves = invocation.command == "serve" || invocation.command == "check-config" || invocation.command == "print-config";
@@ -152,7 +164,7 @@ int dispatch(Invocation& invocation) {
   }
   invocation.sources.environment = read_environment();
   invocation.sources.is_terminal = isatty(STDOUT_FILENO) != 0;
-  auto loaded = load_config(invocation.sources, invocation.targets);
+  auto loaded = load_config(invocation.sources, invocation.targets, stores_of(invocation));
   if (invocation.command == "print-config") {
     print_config(loaded);
     return loaded.problems.empty() ? 0 : fail(loaded.problems);

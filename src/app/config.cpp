@@ -294,18 +294,23 @@ std::string choose_url(Reader& reader, std::string_view store, bool needed, std:
   return "sqlite:///" + data_dir + "/loquat.db";
 }
 
-void read_databases(Reader& reader, Config& config, const std::vector<std::string>& targets, Loaded& loaded) {
+NeededStores stores_of(const std::vector<std::string>& targets, NeededStores stores) {
+  const bool talks = serves(targets, "messenger") || serves(targets, "bot");
+  return {stores.integrations || talks || serves(targets, "integrations"), stores.states || talks || serves(targets, "state"),
+          stores.bot || talks};
+}
+
+void read_databases(Reader& reader, Config& config, const NeededStores& needed, Loaded& loaded) {
   config.data_dir = reader.text("DATA_DIR");
   for (const auto name : {"DATABASE_URL", "DB_DSN", "DB_URL", "INTEGRATIONS_URL", "STATE_URL", "MONGODB_URI"}) reader.text(name);
-  // What the targets do not need may say what it likes.
-  const bool talks = serves(targets, "messenger") || serves(targets, "bot");
+  // What is not needed may say what it likes.
   const auto any = {Kind::http, Kind::mongodb, Kind::sqlite, Kind::postgres, Kind::memory};
   const auto sql = {Kind::sqlite, Kind::postgres};
-  config.integrations_url = choose_url(reader, "the integrations", talks || serves(targets, "integrations"),
+  config.integrations_url = choose_url(reader, "the integrations", needed.integrations,
                                        {"INTEGRATIONS_URL", "MONGODB_URI", "DATABASE_URL", "DB_DSN", "DB_URL"}, any, config.data_dir);
-  config.states_url = choose_url(reader, "the states", talks || serves(targets, "state"), {"STATE_URL", "DB_URL", "DB_DSN", "DATABASE_URL"},
-                                 any, config.data_dir);
-  config.database_url = choose_url(reader, "the bus and the bot", talks, {"DB_DSN", "DATABASE_URL", "DB_URL"}, sql, config.data_dir);
+  config.states_url =
+      choose_url(reader, "the states", needed.states, {"STATE_URL", "DB_URL", "DB_DSN", "DATABASE_URL"}, any, config.data_dir);
+  config.database_url = choose_url(reader, "the bus and the bot", needed.bot, {"DB_DSN", "DATABASE_URL", "DB_URL"}, sql, config.data_dir);
   loaded.origins.push_back({"(integrations)", show_url(config.integrations_url), "chosen"});
   loaded.origins.push_back({"(states)", show_url(config.states_url), "chosen"});
   loaded.origins.push_back({"(bus, bot)", show_url(config.database_url), "chosen"});
@@ -387,13 +392,13 @@ void check_admin_access(const Config& config, const std::vector<std::string>& ta
 
 const std::vector<SettingInfo>& setting_infos() { return settings; }
 
-Loaded load_config(const Sources& sources, const std::vector<std::string>& targets) {
+Loaded load_config(const Sources& sources, const std::vector<std::string>& targets, const NeededStores& stores) {
   Loaded loaded;
   Reader reader(sources, loaded);
   auto& config = loaded.config;
   read_server(reader, config);
   read_security(reader, config);
-  read_databases(reader, config, targets, loaded);
+  read_databases(reader, config, stores_of(targets, stores), loaded);
   config.log_format = sources.is_terminal ? log::Format::text : log::Format::json;
   reader.read("LOG_LEVEL", config.log_level, "debug, info, warning, error or critical", parse_level);
   reader.read("LOG_FORMAT", config.log_format, "json or text", [](std::string_view value) -> std::optional<log::Format> {

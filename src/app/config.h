@@ -92,9 +92,16 @@ struct Sources {
   bool is_terminal = false;  ///< stdout is one: LOG_FORMAT defaults to text
 };
 
+/// The stores that a command works with: where they are must be right.
+struct NeededStores {
+  bool integrations = false;
+  bool states = false;
+  bool bot = false;  ///< and the bus
+};
+
 /// Reads and checks everything; never throws for wrong settings. `targets`: what is to be served, which decides what is needed (a process
-/// with admin paths needs a token or a loopback address).
-[[nodiscard]] Loaded load_config(const Sources& sources, const std::vector<std::string>& targets);
+/// with admin paths needs a token or a loopback address). `stores`: what is needed besides.
+[[nodiscard]] Loaded load_config(const Sources& sources, const std::vector<std::string>& targets, const NeededStores& stores = {});
 
 /// Names of all settings, for the command line.
 struct SettingInfo {

@@ -10,6 +10,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -53,13 +54,14 @@ class Workshop {
   Workshop& operator=(const Workshop&) = delete;
 
   db::Database& database(const std::string& url, std::span<const db::Migration> migrations) {
-    auto& database = databases_[url];
-    if (!database) {
-      database = db::Database::open(
+    auto place = databases_.find(url);
+    if (place == databases_.end()) {
+      auto opened = db::Database::open(
           {.url = url, .kept = 1, .most = 4, .pool_timeout = config_.db_pool_timeout, .synchronous_full = config_.sqlite_synchronous_full});
+      place = databases_.emplace(url, std::move(opened)).first;
     }
-    db::migrate(*database, migrations);
-    return *database;
+    db::migrate(*place->second, migrations);
+    return *place->second;
   }
   template <class T>
   T run(asio::awaitable<T> task) {
@@ -106,27 +108,17 @@ class IntegrationsImport {
   IntegrationsImport(Workshop& workshop, integrations::Store& to, ImportReport& report) : workshop_(workshop), to_(to), report_(report) {}
 
   void run(db::MongoPool& from) {
-    const auto documents = from.run_blocking([](db::MongoSession& session) {
-      std::vector<std::string> ids;
-      db::MongoCollection collection(session, "integrations");
-      collection.for_each(db::Bson(), {.sort = db::Bson().add("_id", 1), .limit = 0, .batch = 0}, [&ids](const db::Bson& document) {
-        ids.push_back(document.find_text("id").value_or("").empty() ? std::string() : document.describe("_id"));
-        return true;
-      });
-      return ids;
-    });
-    integrations::MongoStore old(from, workshop_.keyring());
-    const auto all = workshop_.run(old.list());
-    report_.begin("integrations", static_cast<std::int64_t>(all.size()));
+    const auto documents = integrations::read_documents(from, *workshop_.keyring());
+    report_.begin("integrations", static_cast<std::int64_t>(documents.size()));
     std::set<std::string> seen;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      const auto id = i < documents.size() ? documents[i] : std::string();
-      if (id.empty())
-        report_.misfit(all[i].id.empty() ? "?" : all[i].id, "id is not a text");
-      else if (!seen.insert(all[i].id).second)
-        report_.misfit(id, "another document has the same id \"" + all[i].id + "\"");
+    for (const auto& document : documents) {
+      const auto& id = document.integration.id;
+      if (!id.empty() && !seen.insert(id).second)
+        report_.misfit(document.document_id, "another document has the same id \"" + id + "\"");
+      else if (!document.problem.empty())
+        report_.misfit(document.document_id, document.problem);
       else
-        take(all[i], id);
+        take(document.integration, document.document_id);
     }
     report_.end();
   }
@@ -225,6 +217,25 @@ bool wants(const ImportOptions& options, std::string_view part) {
   return options.only.empty() || std::ranges::find(options.only, part) != options.only.end();
 }
 
+bool is_sql(Kind kind) { return kind == Kind::sqlite || kind == Kind::postgres; }
+
+void rotate_integrations(Workshop& workshop, Kind kind, const crypto::Keyring& keyring, std::ostream& out) {
+  const auto& url = workshop.config().integrations_url;
+  switch (kind) {
+    case Kind::sqlite:
+    case Kind::postgres:
+      out << "integrations: " << integrations::rotate_secrets(workshop.database(url, integrations::migrations()), keyring) << " changed\n";
+      break;
+    case Kind::mongodb: {
+      db::MongoPool pool({.uri = url, .database = workshop.config().mongodb_db});
+      out << "integrations: " << integrations::rotate_secrets(pool, keyring) << " changed\n";
+      break;
+    }
+    case Kind::http: out << "integrations: another process keeps them; run rotate-secrets with its settings\n"; break;
+    case Kind::memory: break;
+  }
+}
+
 }  // namespace
 
 int run_import_mongodb(const ImportOptions& options, const Config& config, std::ostream& out, std::ostream& errors) {
@@ -248,41 +259,45 @@ int run_import_mongodb(const ImportOptions& options, const Config& config, std::
     if (wants(options, "bot")) import_bot(*from, workshop.database(config.database_url, bot::migrations()), *workshop.keyring(), report);
     if (wants(options, "states")) import_all_states(workshop, options, *from, report);
   } catch (const Error& error) {
-    errors << "\nloquat import-mongodb: " << error.what() << (error.log_detail().empty() ? "" : " (" + error.log_detail() + ")")
-           << "\nNothing is lost: run it again, it goes on where it stopped.\n";
+    errors << "\nloquat import-mongodb: " << error.what() << (error.log_detail().empty() ? "" : " (" + error.log_detail() + ")") << "\n";
+    if (error.code() == Code::unavailable) errors << "Nothing is lost: run it again, it goes on where it stopped.\n";
     return 1;
   }
-  return report.has_misfits() ? 3 : 0;
+  return report.is_complete() ? 0 : 3;
 }
 
 int rotate_all_secrets(const Config& config, std::ostream& out, std::ostream& errors) {
+  const auto fail = [&errors](const Error& error, int status) {
+    errors << "loquat rotate-secrets: " << error.what() << (error.log_detail().empty() ? "" : " (" + error.log_detail() + ")") << "\n";
+    return status;
+  };
+  std::optional<crypto::Keyring> keyring;
+  Kind integrations_kind{};
+  Kind bot_kind{};
   try {
-    const crypto::Keyring keyring(config.secrets_key);
-    if (keyring.empty()) throw Error(Code::invalid, "SECRETS_KEY is not set");
+    keyring.emplace(config.secrets_key);
+    if (keyring->empty()) throw Error(Code::invalid, "SECRETS_KEY is not set");
+    integrations_kind = db::parse_url(config.integrations_url).kind;
+    bot_kind = db::parse_url(config.database_url).kind;
+    if ((integrations_kind == Kind::http || integrations_kind == Kind::memory) && !is_sql(bot_kind))
+      throw Error(Code::invalid, "with these settings no secrets are kept here: neither integrations nor a bot");
+  } catch (const Error& error) {
+    return fail(error, 2);
+  }
+  try {
     Workshop workshop(config);
-    const auto& url = config.integrations_url;
-    switch (db::parse_url(url).kind) {
-      case Kind::sqlite:
-      case Kind::postgres:
-        out << "integrations: " << integrations::rotate_secrets(workshop.database(url, integrations::migrations()), keyring)
-            << " changed\n";
-        break;
-      case Kind::mongodb: {
-        db::MongoPool pool({.uri = url, .database = config.mongodb_db});
-        out << "integrations: " << integrations::rotate_secrets(pool, keyring) << " changed\n";
-        break;
-      }
-      case Kind::http: out << "integrations: another process keeps them; run rotate-secrets with its settings\n"; break;
-      case Kind::memory: break;
+    rotate_integrations(workshop, integrations_kind, *keyring, out);
+    if (!is_sql(bot_kind)) {
+      out << "bot: none can be kept where these settings say\n";
+      return 0;
     }
     std::size_t rows = 0;
     workshop.database(config.database_url, bot::migrations()).run_blocking([&](db::Connection& connection) {
-      rows = bot::sql::rotate_secrets(connection, keyring);
+      rows = bot::sql::rotate_secrets(connection, *keyring);
     });
     out << "bot: " << rows << " changed\n";
   } catch (const Error& error) {
-    errors << "loquat rotate-secrets: " << error.what() << (error.log_detail().empty() ? "" : " (" + error.log_detail() + ")") << "\n";
-    return 1;
+    return fail(error, 1);
   }
   return 0;
 }

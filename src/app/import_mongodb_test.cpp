@@ -3,8 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <ranges>
+#include <span>
 #include <sstream>
 
+#include "app/import_checkpoint.h"
 #include "bot/schema.h"
 #include "bot/sql_store.h"
 #include "core/error.h"
@@ -59,6 +63,38 @@ class ImportMongodb : public ::testing::Test {
             std::to_string(10 + number % 50) + R"(.123000"})");
   }
 
+  /// Inserts a state whose _id is what `id` has under that name.
+  void insert_state_with(Bson id, std::string_view thread) {
+    id.add("thread_id", thread).add("user_message", parse_json(R"({"text":"x","channel":"rest"})"));
+    pool_->run_blocking([&](MongoSession& session) { MongoCollection(session, "state").insert(id); });
+  }
+  /// One state for each type of _id, in their order; some look alike as text.
+  std::vector<Bson> insert_ids_of_all_types() {
+    std::vector<Bson> ids(11);
+    ids[0].add_null("_id");
+    ids[1].add("_id", 7);
+    ids[2].add("_id", json::value(7.5));
+    ids[3].add("_id", "64b000000000000000000001");
+    ids[4].add("_id", "7");
+    ids[5].add("_id", "AAE=");
+    ids[6].add("_id", Bson().add("c", "rest").add("n", 1));
+    const std::uint8_t bytes[] = {0, 1};
+    ids[7] = of_binary(bytes);
+    ids[8].add("_id", db::ObjectId{"64b000000000000000000001"});
+    ids[9].add("_id", db::ObjectId{"64b000000000000000000002"});
+    ids[10].add("_id", true);
+    for (const auto& id : ids) insert_state_with(id, "t");
+    return ids;
+  }
+  static Bson of_binary(std::span<const std::uint8_t> bytes) {
+    bson_t document = BSON_INITIALIZER;
+    bson_append_binary(&document, "_id", 3, BSON_SUBTYPE_BINARY, bytes.data(), static_cast<std::uint32_t>(bytes.size()));
+    Bson copy(&document);
+    bson_destroy(&document);
+    return copy;
+  }
+  ImportCheckpoint checkpoint() { return {&database(), uri_ + " " + pool_->database()}; }
+
   int run(std::vector<std::string> only = {}) {
     out_.str({});
     errors_.str({});
@@ -97,9 +133,7 @@ TEST_F(ImportMongodb, MovesStatesInOrderAndTakesNoneTwice) {
 
   insert_state("t1", 20);
   EXPECT_EQ(run({"states"}), 0);
-  EXPECT_THAT(out_.str(), HasSubstr("going on behind the first 12"));
-  EXPECT_THAT(out_.str(), HasSubstr("states: 1 imported, 0 were there already"));
-  database().run_blocking([](db::Connection& connection) { connection("DELETE FROM loquat_imports"); });
+  EXPECT_THAT(out_.str(), HasSubstr("states: 1 imported, 12 were there already, 0 left out, of 13"));
   EXPECT_EQ(run({"states"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("states: 0 imported, 13 were there already"));
   EXPECT_EQ(await(store->history({"t1", {}, {}}, 10, {})).items.size(), 5U);
@@ -120,6 +154,81 @@ TEST_F(ImportMongodb, LeavesOutWhatDoesNotFit) {
   ASSERT_TRUE(bare.has_value());
   EXPECT_EQ(to_iso8601(bare->date), "2023-07-13T13:45:36+00:00") << "when its _id was made";
   EXPECT_EQ(to_json(bare->parameters), "[]");
+}
+
+TEST_F(ImportMongodb, TakesIdsOfAllTypesAndTellsThemApart) {
+  insert_ids_of_all_types();
+  EXPECT_EQ(run({"states"}), 0) << errors_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("states: 11 imported, 0 were there already, 0 left out, of 11"));
+  EXPECT_EQ(run({"states"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("states: 0 imported, 11 were there already, 0 left out, of 11"));
+}
+
+TEST_F(ImportMongodb, GoesOnBehindAnIdOfAnyType) {
+  const auto ids = insert_ids_of_all_types();
+  std::map<int, int> seen;
+  int databases = 0;
+  for (const auto& id : ids | std::views::drop(1)) {  // servers differ about what is below null
+    config_.database_url = config_.states_url = directory_.sqlite_url(std::to_string(databases++) + ".db");
+    if (database_) database_->close();
+    database_.reset();
+    const int before = ++seen[id.kind("_id")];
+    checkpoint().save({id, before, 0});
+    EXPECT_EQ(run({"states"}), 0) << errors_.str();
+    EXPECT_THAT(out_.str(), HasSubstr("going on behind the first " + std::to_string(before)));
+    EXPECT_THAT(out_.str(), HasSubstr("states: " + std::to_string(11 - before) + " imported")) << id.describe("_id");
+    EXPECT_FALSE(checkpoint().load().has_value()) << "it has finished";
+    EXPECT_EQ(run({"states"}), 0) << errors_.str();
+    EXPECT_THAT(out_.str(), HasSubstr("states: " + std::to_string(before) + " imported, " + std::to_string(11 - before) + " were there"));
+  }
+}
+
+TEST_F(ImportMongodb, TakesWhatCameBelowAnEarlierImport) {
+  insert("state", R"({"thread_id":"t"})", "64b000000000000000000005");
+  EXPECT_EQ(run({"states"}), 0);
+  insert("state", R"({"thread_id":"u"})", "64b000000000000000000003");
+  EXPECT_EQ(run({"states"}), 0) << errors_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("states: 1 imported, 1 were there already, 0 left out, of 2"));
+  // And when the earlier one was cut off behind it.
+  insert("state", R"({"thread_id":"v"})", "64b000000000000000000004");
+  checkpoint().save({std::move(Bson().add("_id", db::ObjectId{"64b000000000000000000005"})), 2, 0});
+  EXPECT_EQ(run({"states"}), 0) << errors_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("starts anew"));
+  EXPECT_THAT(out_.str(), HasSubstr("states: 1 imported, 2 were there already, 0 left out, of 3"));
+}
+
+TEST_F(ImportMongodb, TakesAnImportedStateForNoNewTurn) {
+  const auto with = [](const char* id, const char* date) { return std::move(Bson().add("_id", id).add("date", date)); };
+  insert_state_with(with("b", "2024-01-02T03:04:05"), "t");
+  EXPECT_EQ(run({"states"}), 0);
+  insert_state_with(with("a", "2023-01-02T03:04:05"), "t");
+  EXPECT_EQ(run({"states"}), 0) << errors_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("states: 1 imported, 1 were there already"));
+}
+
+TEST_F(ImportMongodb, NamesWhatDoesNotFitEveryTime) {
+  insert("state", R"({"thread_id":"t"})", "64b000000000000000000001");
+  insert("state", R"({"thread_id":""})", "64b000000000000000000002");
+  insert("state", R"({"thread_id":"t"})", "64b000000000000000000003");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(run({"states"}), 3);
+    EXPECT_THAT(errors_.str(), HasSubstr("states: left out _id 64b000000000000000000002: thread_id is empty"));
+  }
+  checkpoint().save({std::move(Bson().add("_id", db::ObjectId{"64b000000000000000000002"})), 2, 1});
+  EXPECT_EQ(run({"states"}), 3) << "before it was cut off";
+  EXPECT_THAT(errors_.str(), HasSubstr("left out before the import was cut off: 1;"));
+}
+
+TEST_F(ImportMongodb, NamesVersionsThatAreNone) {
+  insert("state", R"({"thread_id":"t","version":"3"})", "64b000000000000000000001");
+  insert("state", R"({"thread_id":"t","version":0})", "64b000000000000000000002");
+  insert("state", R"({"thread_id":"t","version":null,"user_message":{"channel":"rest"}})", "64b000000000000000000003");
+  EXPECT_EQ(run({"states"}), 3);
+  EXPECT_THAT(errors_.str(), HasSubstr("states: left out _id 64b000000000000000000001: version is not a number above 0"));
+  EXPECT_THAT(errors_.str(), HasSubstr("64b000000000000000000002: version"));
+  EXPECT_THAT(out_.str(), HasSubstr("states: 1 imported, 0 were there already, 2 left out, of 3"));
+  const auto store = state::make_sql_store(database());
+  EXPECT_TRUE(await(store->find_latest(chat::ConversationId{"rest", "", "t"})).has_value()) << "without a version it is an old one";
 }
 
 TEST_F(ImportMongodb, NeverPutsOldStatesBehindNewOnes) {
@@ -155,6 +264,27 @@ TEST_F(ImportMongodb, MovesIntegrations) {
   run({"integrations"});
   EXPECT_THAT(errors_.str(), HasSubstr("was changed here"));
   EXPECT_EQ(await(store.find("facebook"))->name, "changed here");
+}
+
+TEST_F(ImportMongodb, LeavesOutIntegrationsThatDoNotFit) {
+  insert("integrations", R"({"id":"sealed","name":"S","description":"d","status":true,"settings":{"secret":"enc:v1:00000000:AAAA"}})",
+         "64b000000000000000000001");
+  insert("integrations", R"({"name":"N"})", "64b000000000000000000002");
+  insert("integrations", R"({"id":null})", "64b000000000000000000003");
+  insert("integrations", R"({"id":5})", "64b000000000000000000004");
+  insert("integrations", R"({"id":""})", "64b000000000000000000005");
+  insert("integrations", R"({"id":"twice","name":"T","description":"d","status":true,"settings":{}})", "64b000000000000000000006");
+  insert("integrations", R"({"id":"twice","name":"U","description":"d","status":true,"settings":{}})", "64b000000000000000000007");
+  insert_state("t", 1);
+  EXPECT_EQ(run({"integrations", "states"}), 3);
+  EXPECT_THAT(errors_.str(), HasSubstr("left out _id 64b000000000000000000001: \"sealed\": "));
+  EXPECT_THAT(errors_.str(), HasSubstr("left out _id 64b000000000000000000002: it has no id"));
+  EXPECT_THAT(errors_.str(), HasSubstr("left out _id 64b000000000000000000003: it has no id"));
+  EXPECT_THAT(errors_.str(), HasSubstr("left out _id 64b000000000000000000004: id 5 is not a text"));
+  EXPECT_THAT(errors_.str(), HasSubstr("left out _id 64b000000000000000000005: id is empty"));
+  EXPECT_THAT(errors_.str(), HasSubstr("left out _id 64b000000000000000000007: another document has the same id \"twice\""));
+  EXPECT_THAT(out_.str(), HasSubstr("integrations: 1 imported, 0 were there already, 6 left out, of 7"));
+  EXPECT_THAT(out_.str(), HasSubstr("states: 1 imported"));
 }
 
 TEST_F(ImportMongodb, MovesTheBot) {
@@ -199,7 +329,27 @@ TEST_F(ImportMongodb, RotatesAllSecrets) {
   EXPECT_EQ(rotate_all_secrets(config_, out_, errors_), 0);
   EXPECT_THAT(out_.str(), HasSubstr("integrations: 1 changed"));
   config_.secrets_key = "";
-  EXPECT_EQ(rotate_all_secrets(config_, out_, errors_), 1);
+  EXPECT_EQ(rotate_all_secrets(config_, out_, errors_), 2);
+}
+
+TEST_F(ImportMongodb, RotatesSecretsWhereTheyAre) {
+  insert("integrations", R"({"id":"facebook","name":"F","description":"d","status":true,"settings":{"secret":"clear"}})");
+  config_.secrets_key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+  config_.database_url = config_.integrations_url = uri_;
+  EXPECT_EQ(rotate_all_secrets(config_, out_, errors_), 0) << errors_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("integrations: 1 changed"));
+  for (const auto* url : {"memory://", "http://127.0.0.1:1", "mysql://h/d"}) {
+    config_.database_url = config_.integrations_url = url;
+    EXPECT_EQ(rotate_all_secrets(config_, out_, errors_), 2) << url;
+  }
+}
+
+TEST_F(ImportMongodb, EndsInPlainWordsWhereABotCannotBe) {
+  for (const auto* url : {"mongodb://127.0.0.1:1/x", "memory://", "http://127.0.0.1:1"}) {
+    config_.database_url = url;
+    EXPECT_EQ(run({"bot"}), 1) << url;
+    EXPECT_THAT(errors_.str(), ::testing::Not(HasSubstr("run it again"))) << url;
+  }
 }
 
 }  // namespace

@@ -15,13 +15,19 @@ void ImportReport::misfit(std::string_view id, std::string_view reason) {
   clear_bar();
   errors_ << part_ << ": left out _id " << id << ": " << reason << "\n";
   ++left_out_;
-  any_misfit_ = true;
+  complete_ = false;
   step();
 }
 
 void ImportReport::note(std::string_view text) {
   clear_bar();
   out_ << text << "\n";
+}
+
+void ImportReport::incomplete(std::string_view text) {
+  clear_bar();
+  errors_ << text << "\n";
+  complete_ = false;
 }
 
 void ImportReport::end() {

@@ -25,9 +25,13 @@ class ImportReport {
   /// A document that is left out.
   void misfit(std::string_view id, std::string_view reason);
   void note(std::string_view text);
+  /// Why the import is not complete, whatever was named before.
+  void incomplete(std::string_view text);
   /// The counts of the part.
   void end();
-  [[nodiscard]] bool has_misfits() const noexcept { return any_misfit_; }
+  [[nodiscard]] bool is_complete() const noexcept { return complete_; }
+  // Of the part.
+  [[nodiscard]] std::int64_t left_out() const noexcept { return left_out_; }
   [[nodiscard]] std::int64_t seen() const noexcept { return taken_ + known_ + left_out_; }
 
  private:
@@ -43,7 +47,7 @@ class ImportReport {
   std::int64_t known_ = 0;
   std::int64_t left_out_ = 0;
   int drawn_ = -1;  ///< per mille
-  bool any_misfit_ = false;
+  bool complete_ = true;
 };
 
 }  // namespace loquat::app

@@ -1,10 +1,13 @@
 #include "app/import_states.h"
 
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
+#include <functional>
 #include <future>
 #include <map>
 
+#include "app/import_checkpoint.h"
 #include "core/error.h"
 #include "db/mongo_collection.h"
 #include "state/mongo_documents.h"
@@ -31,20 +34,23 @@ struct Result {
   std::string problem;  ///< not empty: left out
 };
 
-/// "loq" and a version in front of the 12 bytes of an object id; other ids are hashed. Recognizable, so that a state that was not imported
-/// can be told from one that was.
+/// "loq" and a form in front of the 12 bytes of an object id; other ids are hashed, with their type: 7 is not "7". Recognizable, so that a
+/// state that was not imported can be told from one that was.
 MessageId make_message_id(const Bson& document) {
-  constexpr std::array<std::uint8_t, 4> mark = {'l', 'o', 'q', 1};
-  const auto text = document.describe("_id");
-  const auto hex = parse_object_id(text);
-  if (!hex) return MessageId::of_key("import\x1f" + text);
-  MessageId id;
-  std::ranges::copy(mark, id.bytes.begin());
-  for (std::size_t i = 0; i < 12; ++i) id.bytes.at(4 + i) = static_cast<std::uint8_t>(std::stoul(hex->substr(2 * i, 2), nullptr, 16));
-  return id;
+  constexpr std::array<std::uint8_t, 3> mark = {'l', 'o', 'q'};
+  constexpr std::uint8_t object_id = 1;
+  constexpr std::uint8_t hash = 2;
+  const auto id = document.find_object_id("_id");
+  auto made = id ? MessageId() : MessageId::of_key("import\x1f" + std::string(Bson().add_same("_id", document, "_id").bytes()));
+  std::ranges::copy(mark, made.bytes.begin());
+  made.bytes[3] = id ? object_id : hash;
+  for (std::size_t i = 0; id && i < 12; ++i)
+    made.bytes.at(4 + i) = static_cast<std::uint8_t>(std::stoul(id->hex.substr(2 * i, 2), nullptr, 16));
+  return made;
 }
 
 std::string problem_of(const State& state, const Bson& document) {
+  if (!document.is_null("version") && document.find_integer("version").value_or(0) <= 0) return "version is not a number above 0";
   const auto thread = document.value("thread_id");
   if (!thread.is_string() && !thread.is_number()) return "thread_id is not a text";
   for (const auto* key : {&state.conversation.thread_id, &state.conversation.channel, &state.conversation.account}) {
@@ -81,43 +87,6 @@ class Conversations {
 
   MongoCollection& collection_;
   std::map<std::pair<std::string, std::string>, chat::ConversationId> known_;
-};
-
-/// Table of how far imports came.
-class Checkpoint {
- public:
-  Checkpoint(db::Database* database, std::string source) : database_(database), source_(std::move(source)) {
-    if (database_ == nullptr) return;
-    database_->run_blocking([](db::Connection& connection) {
-      connection.script("CREATE TABLE IF NOT EXISTS loquat_imports (source text PRIMARY KEY, last_id text NOT NULL, seen bigint NOT NULL)");
-    });
-  }
-  struct Place {
-    std::string last_id;
-    std::int64_t seen = 0;
-  };
-  Place load() {
-    Place place;
-    if (database_ == nullptr) return place;
-    database_->run_blocking([&](db::Connection& connection) {
-      const auto rows = connection("SELECT last_id, seen FROM loquat_imports WHERE source = $1", source_);
-      if (!rows->empty()) place = {rows->text(0, 0), rows->integer(0, 1)};
-    });
-    return place;
-  }
-  void save(const Place& place) {
-    if (database_ == nullptr) return;
-    database_->run_blocking([&](db::Connection& connection) {
-      connection(
-          "INSERT INTO loquat_imports (source, last_id, seen) VALUES ($1, $2, $3)"
-          " ON CONFLICT (source) DO UPDATE SET last_id = excluded.last_id, seen = excluded.seen",
-          source_, place.last_id, place.seen);
-    });
-  }
-
- private:
-  db::Database* database_;
-  std::string source_;
 };
 
 /// One conversation's states of a batch, one after the other.
@@ -225,61 +194,120 @@ class Importer {
   ImportReport& report_;
 };
 
-/// Hands the documents that fit the filter on in batches, in the order of their _id.
-void walk(MongoCollection& collection, const Bson& filter, Conversations& conversations, Importer& importer, ImportReport& report,
-          const std::function<void(const std::string& last)>& batch_done) {
-  std::vector<Item> items;
-  std::string last;
-  const auto flush = [&] {
-    importer.take(items);
-    items.clear();
-    if (!last.empty()) batch_done(last);
-  };
-  collection.for_each(filter, {.sort = Bson().add("_id", 1), .limit = 0, .batch = batch_size}, [&](const Bson& document) {
-    Item item{document.describe("_id"), state::from_document(document)};
-    if (!document.has("version")) item.state.conversation = conversations.complete(item.state.conversation);
-    if (!item.state.message_id) item.state.message_id = make_message_id(document);
-    item.state.version = 0;
-    item.state.origin = 0;
-    if (auto problem = problem_of(item.state, document); !problem.empty()) {
-      report.misfit(item.id, problem);
-    } else if (!item.state.erased) {
-      items.push_back(std::move(item));
-    } else {
-      report.known();  // what was erased stays erased
+/// The old store's documents: those with a version are ours.
+Bson is_old() { return std::move(Bson().add_null("version")); }
+
+class Walk {
+ public:
+  using Place = ImportCheckpoint::Place;
+
+  Walk(MongoCollection& collection, Conversations& conversations, Importer& importer, ImportReport& report)
+      : collection_(collection), conversations_(conversations), importer_(importer), report_(report) {}
+
+  /// Hands the documents that fit the filter on in batches, in the order of their _id. `from`: where an earlier walk came to.
+  void run(const Bson& filter, const Place* from, const std::function<void(const Place&)>& batch_done) {
+    from_ = from;
+    place_.reset();
+    collection_.for_each(filter, {.sort = Bson().add("_id", 1), .limit = 0, .batch = batch_size}, [&](const Bson& document) {
+      if (place_ && place_->last.kind("_id") != document.kind("_id")) flush(batch_done);
+      go_to(document);
+      take(document);
+      if (items_.size() >= batch_size) flush(batch_done);
+      return true;
+    });
+    flush(batch_done);
+  }
+
+ private:
+  void go_to(const Bson& document) {
+    auto last = std::move(Bson().add_same("_id", document, "_id"));
+    const auto kind = last.kind("_id");
+    if (!place_ || place_->last.kind("_id") != kind) {
+      place_ = from_ && from_->last.kind("_id") == kind ? *from_ : Place();
+      place_->left_out -= report_.left_out();
     }
-    if (parse_object_id(document.describe("_id"))) last = document.describe("_id");
-    if (items.size() >= batch_size) flush();
-    return true;
-  });
-  flush();
+    place_->last = std::move(last);
+    ++place_->seen;
+  }
+
+  void take(const Bson& document) {
+    const auto id = document.describe("_id");
+    try {
+      Item item{id, state::from_document(document)};
+      if (document.is_null("version")) item.state.conversation = conversations_.complete(item.state.conversation);
+      if (!item.state.message_id) item.state.message_id = make_message_id(document);
+      item.state.version = 0;
+      item.state.origin = 0;
+      if (auto problem = problem_of(item.state, document); !problem.empty()) return report_.misfit(id, problem);
+      if (item.state.erased) return report_.known();  // what was erased stays erased
+      items_.push_back(std::move(item));
+    } catch (const Error& error) {
+      if (error.code() == Code::unavailable) throw;
+      report_.misfit(id, error.what());
+    }
+  }
+
+  void flush(const std::function<void(const Place&)>& batch_done) {
+    importer_.take(items_);
+    items_.clear();
+    if (!place_) return;
+    auto place = *place_;
+    place.left_out += report_.left_out();
+    batch_done(place);
+  }
+
+  MongoCollection& collection_;
+  Conversations& conversations_;
+  Importer& importer_;
+  ImportReport& report_;
+  std::vector<Item> items_;
+  const Place* from_ = nullptr;
+  std::optional<Place> place_;  ///< left_out: less those of the report
+};
+
+/// Where an import that was cut off goes on; not where the documents before are others by now: then it starts anew.
+std::optional<ImportCheckpoint::Place> find_start(ImportCheckpoint& checkpoint, MongoCollection& collection, ImportReport& report) {
+  auto place = checkpoint.load();
+  if (!place) return place;
+  Bson before = is_old();
+  before.add("_id", std::move(Bson().add_same("$lte", place->last, "_id")));
+  if (collection.count(before) == place->seen) {
+    report.note("states: going on behind the first " + std::to_string(place->seen));
+    return place;
+  }
+  report.note("states: the documents have changed since the import was cut off, it starts anew");
+  return std::nullopt;
 }
 
 }  // namespace
 
 void import_states(db::MongoPool& from, state::Store& to, asio::io_context& loop, db::Database* checkpoints, const std::string& source,
                    ImportReport& report) {
-  Checkpoint checkpoint(checkpoints, source);
-  const auto place = checkpoint.load();
+  ImportCheckpoint checkpoint(checkpoints, source);
   from.run_blocking([&](MongoSession& session) {
     MongoCollection collection(session, state::mongo_collection_name);
     Conversations conversations(collection);
     Importer importer(to, loop, report);
-    const auto total = collection.count(Bson());
-    report.begin("states", total - place.seen);
-    if (place.seen > 0) report.note("states: going on behind the first " + std::to_string(place.seen));
+    Walk walk(collection, conversations, importer, report);
+    const auto start = find_start(checkpoint, collection, report);
+    const auto skipped = start ? start->seen : 0;
+    report.begin("states", collection.count(Bson()) - skipped);
     // The old store's documents come first, ours behind them: so they were written.
-    Bson old;
-    old.add_null("version");
-    if (!place.last_id.empty()) old.add("_id", Bson().add("$gt", db::ObjectId{place.last_id}));
-    walk(collection, old, conversations, importer, report,
-         [&](const std::string& last) { checkpoint.save({last, place.seen + report.seen()}); });
-    walk(collection, Bson().add("version", Bson().add("$gt", 0)), conversations, importer, report, [](const std::string&) {});
+    Bson old = is_old();
+    // Not $gt: it does not match what is of another type.
+    if (start) old.add("_id", Bson().add("$not", Bson().add_same("$lte", start->last, "_id")));
+    walk.run(old, start ? &*start : nullptr, [&](const ImportCheckpoint::Place& place) { checkpoint.save(place); });
+    walk.run(Bson().add("version", std::move(Bson().add_null("$ne"))), nullptr, [](const ImportCheckpoint::Place&) {});
+    // The next import looks at everything again: what came meanwhile may lie anywhere.
+    checkpoint.clear();
     report.end();
-    if (const auto now = collection.count(Bson()); now > place.seen + report.seen()) {
-      report.note("states: " + std::to_string(now - place.seen - report.seen()) +
-                  " were added meanwhile: run the import again when the old service has stopped");
-    }
+    if (start && start->left_out > 0)
+      report.incomplete("states: left out before the import was cut off: " + std::to_string(start->left_out) +
+                        "; run it again to see which");
+    const auto seen = skipped + report.seen();
+    if (const auto now = collection.count(Bson()); now != seen)
+      report.incomplete("states: " + std::to_string(seen) + " documents were seen, but there are " + std::to_string(now) +
+                        " now: run the import again when the old service has stopped");
   });
 }
 

@@ -208,9 +208,33 @@ bool find(const bson_t* document, std::string_view name, bson_iter_t& place) {
 
 }  // namespace
 
+std::optional<Bson> Bson::from_bytes(std::string_view bytes) {
+  bson_t view;
+  if (!bson_init_static(&view, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size())) return std::nullopt;
+  if (!bson_validate(&view, BSON_VALIDATE_NONE, nullptr)) return std::nullopt;
+  return Bson(&view);
+}
+std::string_view Bson::bytes() const noexcept { return {reinterpret_cast<const char*>(bson_get_data(document_)), document_->len}; }
+
 bool Bson::has(std::string_view name) const {
   bson_iter_t place;
   return find(document_, name, place);
+}
+bool Bson::is_null(std::string_view name) const {
+  bson_iter_t place;
+  return !find(document_, name, place) || BSON_ITER_HOLDS_NULL(&place);
+}
+int Bson::kind(std::string_view name) const {
+  bson_iter_t place;
+  if (!find(document_, name, place)) return BSON_TYPE_NULL;
+  const auto type = bson_iter_type(&place);
+  switch (type) {
+    case BSON_TYPE_INT32:
+    case BSON_TYPE_INT64:
+    case BSON_TYPE_DECIMAL128: return BSON_TYPE_DOUBLE;
+    case BSON_TYPE_SYMBOL: return BSON_TYPE_UTF8;
+    default: return type;
+  }
 }
 std::optional<std::string> Bson::find_text(std::string_view name) const {
   bson_iter_t place;
@@ -228,6 +252,11 @@ std::optional<bool> Bson::find_boolean(std::string_view name) const {
   bson_iter_t place;
   if (!find(document_, name, place) || !(BSON_ITER_HOLDS_BOOL(&place) || BSON_ITER_HOLDS_NUMBER(&place))) return std::nullopt;
   return bson_iter_as_bool(&place);
+}
+std::optional<ObjectId> Bson::find_object_id(std::string_view name) const {
+  bson_iter_t place;
+  if (!find(document_, name, place) || !BSON_ITER_HOLDS_OID(&place)) return std::nullopt;
+  return ObjectId{hex_of(bson_iter_oid(&place))};
 }
 std::optional<Time> Bson::find_time(std::string_view name) const {
   bson_iter_t place;

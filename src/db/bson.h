@@ -53,12 +53,20 @@ class Bson {
   /// The value under `from` of another document, of whatever type; null when there is none.
   Bson& add_same(std::string_view name, const Bson& other, std::string_view from);
 
+  /// What bytes() gave; empty for what is no document.
+  [[nodiscard]] static std::optional<Bson> from_bytes(std::string_view bytes);
+  [[nodiscard]] std::string_view bytes() const noexcept;
+
   [[nodiscard]] const bson_t* get() const noexcept { return document_; }
   [[nodiscard]] bool has(std::string_view name) const;
+  [[nodiscard]] bool is_null(std::string_view name) const;  ///< or missing
+  /// Two values are compared by $lt and its kin when this number is the same: all numbers are of one kind.
+  [[nodiscard]] int kind(std::string_view name) const;
   // Of a missing member, or one of another type: empty.
   [[nodiscard]] std::optional<std::string> find_text(std::string_view name) const;
   [[nodiscard]] std::optional<std::int64_t> find_integer(std::string_view name) const;  ///< int32, int64, whole doubles
   [[nodiscard]] std::optional<bool> find_boolean(std::string_view name) const;
+  [[nodiscard]] std::optional<ObjectId> find_object_id(std::string_view name) const;
   /// A Date, ISO text, or when an object id was made.
   [[nodiscard]] std::optional<Time> find_time(std::string_view name) const;
   /// Null when it is missing.

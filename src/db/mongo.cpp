@@ -1,6 +1,8 @@
 #include "db/mongo.h"
 
 #include <mongoc/mongoc.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <mutex>
 
@@ -22,6 +24,12 @@ using Uri = std::unique_ptr<mongoc_uri_t, FreeUri>;
 void forward_log(mongoc_log_level_t level, const char* domain, const char* message, void* /*none*/) {
   if (level <= MONGOC_LOG_LEVEL_MESSAGE) log::debug("db", message, {{"library", "libmongoc"}, {"domain", domain}});
 }
+
+// The library initializes itself when it is loaded, whether it is used or not: it puts its counters into /dev/shm/mongoc-PID, where a
+// killed process leaves them, and warns on stderr when a file of that name is there. Only a .preinit_array comes before that.
+[[gnu::section(".preinit_array"), gnu::used, gnu::retain]] void (*const silence)() = [] { mongoc_log_set_handler(nullptr, nullptr); };
+
+[[gnu::constructor]] void leave_no_counters() { shm_unlink(("/mongoc-" + std::to_string(getpid())).c_str()); }
 
 void initialize() {
   static std::once_flag once;

@@ -185,6 +185,31 @@ asio::awaitable<std::vector<std::string>> MongoStore::ensure_defaults() {
 
 asio::awaitable<void> MongoStore::ping() { co_await pool_.ping(); }
 
+std::vector<ReadDocument> read_documents(db::MongoPool& pool, const crypto::Keyring& keyring) {
+  return pool.run_blocking([&keyring](MongoSession& session) {
+    std::vector<ReadDocument> out;
+    MongoCollection(session, collection_name).for_each(Bson(), {.sort = Bson().add("_id", 1)}, [&](const Bson& document) {
+      auto& read = out.emplace_back(document.describe("_id"));
+      const auto id = document.find_text("id");
+      if (document.is_null("id"))
+        read.problem = "it has no id";
+      else if (!id)
+        read.problem = "id " + document.describe("id") + " is not a text";
+      else if (id->empty())
+        read.problem = "id is empty";
+      if (!read.problem.empty()) return true;
+      read.integration.id = *id;
+      try {
+        read.integration = read_document(document, keyring);
+      } catch (const Error& error) {
+        read.problem = "\"" + *id + "\": " + error.what() + (error.log_detail().empty() ? "" : " (" + error.log_detail() + ")");
+      }
+      return true;
+    });
+    return out;
+  });
+}
+
 std::size_t rotate_secrets(db::MongoPool& pool, const crypto::Keyring& keyring) {
   return pool.run_blocking([&keyring](MongoSession& session) {
     MongoCollection collection(session, collection_name);

@@ -34,6 +34,15 @@ class MongoStore final : public Store {
   std::shared_ptr<std::atomic<bool>> indexed_ = std::make_shared<std::atomic<bool>>(false);
 };
 
+/// A document as an import meets it.
+struct ReadDocument {
+  std::string document_id;  ///< its _id, as text
+  Integration integration;
+  std::string problem;  ///< why it is none; empty: it is one
+};
+/// All of them, in the order of _id; one that cannot be read does not stop the others. Blocking.
+std::vector<ReadDocument> read_documents(db::MongoPool& pool, const crypto::Keyring& keyring);
+
 /// Seals every secret with the first key; returns how many integrations it changed. Blocking.
 std::size_t rotate_secrets(db::MongoPool& pool, const crypto::Keyring& keyring);
 

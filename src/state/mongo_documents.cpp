@@ -61,7 +61,7 @@ Bson to_document(const State& state, std::int64_t written, std::string_view toke
 
 chat::ConversationId conversation_of(const Bson& document) {
   chat::ConversationId id{{}, {}, document.describe("thread_id")};
-  if (document.has("version")) {
+  if (!document.is_null("version")) {
     id.channel = document.find_text("channel").value_or("");
     id.account = document.find_text("account").value_or("");
     return id;
@@ -78,7 +78,7 @@ chat::ConversationId conversation_of(const Bson& document) {
 
 State from_document(const Bson& document, std::int64_t old_version, const std::optional<chat::ConversationId>& conversation) {
   State state;
-  const bool ours = document.has("version");
+  const bool ours = !document.is_null("version");
   state.conversation = ours || !conversation ? conversation_of(document) : *conversation;
   state.version = ours ? document.find_integer("version").value_or(0) : old_version;
   if (const auto id = document.find_text("message_id")) state.message_id = MessageId::parse(*id);

@@ -326,7 +326,7 @@ std::size_t delete_rows(MongoCollection& collection, Time before, std::size_t li
   std::vector<Bson> old_enough;
   const auto is_newest = [&](const Bson& document) {
     const auto conversation = conversation_of(document);
-    if (document.has("version")) {
+    if (!document.is_null("version")) {
       auto [place, fresh] = newest_version.try_emplace(conversation, 0);
       if (fresh) {
         const auto newest = collection.find_one(ours_of(conversation), newest_first());

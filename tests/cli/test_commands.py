@@ -1,10 +1,11 @@
 """The commands beside `serve`: send, chat, import and export, page, migrate, healthcheck."""
 import json
+import os
 import subprocess
 
 import pytest
 
-from support.processes import SECRET, eventually, intent, sqlite_sql, text_item, webhook, write_bot
+from support.processes import BINARY, SECRET, eventually, intent, sqlite_sql, text_item, webhook, write_bot
 
 
 @pytest.fixture
@@ -180,6 +181,35 @@ def test_a_newer_database_is_refused(start, database, database_kind, postgres):
     assert process.process.wait(20) == 1 and "needs loquat 99.1.0 or newer" in process.output()
     done = process.run("migrate")
     assert done.returncode == 1 and "99.1.0" in done.stderr
+
+
+# memory:// and http:// are right for other stores: no bot is kept there.
+@pytest.mark.parametrize("url", ["mysql://h/d", "mongodb://127.0.0.1:1/x", "memory://", "http://127.0.0.1:1", "nonsense"])
+@pytest.mark.parametrize("command", [["check-config"], ["migrate"], ["export"], ["dead-letters", "list"], ["import-mongodb", "--from", "mongodb://127.0.0.1:1/x"]])
+def test_wrong_databases_are_wrong_settings(start, url, command):
+    done = start(start=False, database=url).run(*command)
+    assert done.returncode == 2 and done.stderr.startswith("loquat: DATABASE_URL: ") and "run it again" not in done.stderr, done
+
+
+@pytest.mark.parametrize("url", ["mysql://h/d", "memory://", "http://127.0.0.1:1"])
+def test_rotate_secrets_with_wrong_databases(start, url):
+    done = start(start=False, database=url, env={"SECRETS_KEY": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}).run("rotate-secrets")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stderr.startswith("loquat rotate-secrets: "), done
+
+
+def test_an_import_needs_only_the_stores_it_is_told(start):
+    done = start(start=False, database="memory://").run("import-mongodb", "--from", "mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=200", "--only", "states")
+    assert done.returncode == 1 and "run it again" in done.stderr, done
+
+
+def test_libraries_are_silent(start):
+    """libmongoc wants a file of its process id in /dev/shm: one that a killed process has left is no reason to say anything, and none is left."""
+    def leave():
+        open(f"/dev/shm/mongoc-{os.getpid()}", "w").close()
+
+    process = subprocess.Popen([BINARY, "--version"], preexec_fn=leave, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.communicate()[1] == "" and process.returncode == 0
+    assert not os.path.exists(f"/dev/shm/mongoc-{process.pid}")
 
 
 def test_healthcheck(start):

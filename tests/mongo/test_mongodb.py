@@ -1,9 +1,11 @@
 """What concerns MongoDB as a whole: outages, the import, changes that reach other processes; and many processes at one start."""
+import signal
+import sqlite3
 import subprocess
 import time
 
 import pytest
-from support.mongo import MongoServer
+from support.mongo import MongoServer, insert
 from support.processes import BINARY, eventually
 
 ADMIN = {"Authorization": "Bearer admin-token"}
@@ -88,3 +90,59 @@ def test_an_import_moves_everything_once(start, folder, mongo):
     page = call(service, "GET", "/states/t0/history?limit=10").json()
     assert [one["user_message"]["text"] for one in page["items"]] == ["n24", "n20", "n16", "n12", "n8", "n4", "n0"]
     run(["import-mongodb", "--from", uri, "--only", "stats"], env, status=2)
+
+
+OLD = {"user_message": {"text": "hi", "channel": "rest"}, "bot_message": None, "context": {}}
+
+
+def rows(database, table="states"):
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10) as connection:
+        try:
+            return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
+
+
+@pytest.fixture
+def interrupted(folder, mongo):
+    """An import of 3001 states, whose ids are texts that look like object ids, stopped after its first batch. One has an empty thread_id."""
+    uri, database = mongo.uri(), folder / "new.db"
+    for first in range(0, 3000, 1000):
+        insert(uri, "state", [OLD | {"_id": f"65a0{n:020x}", "thread_id": f"t{n % 7}"} for n in range(first, first + 1000)])
+    insert(uri, "state", [OLD | {"_id": f"65a0{0:020x}!", "thread_id": ""}])
+    command = [BINARY, "import-mongodb", "--from", uri, "--only", "states"]
+    process = subprocess.Popen(command, env={"DATABASE_URL": f"sqlite:///{database}"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert eventually(lambda: database.exists() and rows(database, "loquat_imports"), every=0.001)
+    process.send_signal(signal.SIGSTOP)
+    yield process, command, uri, database
+    process.kill()
+    process.communicate()
+
+
+def test_an_import_that_was_killed_goes_on(interrupted):
+    process, command, uri, database = interrupted
+    process.kill()
+    process.communicate()
+    assert 500 <= rows(database) < 3000, "it was cut off"
+    done = subprocess.run(command, env={"DATABASE_URL": f"sqlite:///{database}"}, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 3 and rows(database) == 3000, done
+    assert "going on behind the first" in done.stdout and "left out before the import was cut off: 1;" in done.stderr, done
+    out = run(command[1:], {"DATABASE_URL": f"sqlite:///{database}"}, status=3)
+    assert "states: 0 imported, 3000 were there already, 1 left out, of 3001" in out
+
+
+def test_what_is_added_during_an_import_is_noticed(interrupted):
+    process, command, uri, database = interrupted
+    insert(uri, "state", [OLD | {"_id": "0", "thread_id": "late"}])
+    process.send_signal(signal.SIGCONT)
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 3 and "3001 documents were seen, but there are 3002 now: run the import again" in errors, (out, errors)
+    out = run(command[1:], {"DATABASE_URL": f"sqlite:///{database}"}, status=3)
+    assert "states: 1 imported, 3000 were there already, 1 left out, of 3002" in out and rows(database) == 3001
+
+
+def test_secrets_are_rotated_where_there_is_no_bot(start, mongo):
+    uri = mongo.uri()
+    env = {"DATABASE_URL": uri, "SECRETS_KEY": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}
+    insert(uri, "integrations", [{"id": "facebook", "name": "F", "description": "d", "status": 1, "settings": {"secret": "clear"}}])
+    assert "integrations: 1 changed\n" in run(["rotate-secrets"], env)

@@ -2,9 +2,42 @@
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
+import urllib.parse
 
 from support.processes import ROOT
+
+
+def _bson(document):
+    """Texts, int64, null, documents and lists of them."""
+    out = b""
+    for name, value in document.items():
+        key = name.encode() + b"\0"
+        if isinstance(value, str):
+            text = value.encode() + b"\0"
+            out += b"\x02" + key + struct.pack("<i", len(text)) + text
+        elif isinstance(value, list):
+            out += b"\x04" + key + _bson({str(i): one for i, one in enumerate(value)})
+        elif isinstance(value, dict):
+            out += b"\x03" + key + _bson(value)
+        elif value is None:
+            out += b"\x0a" + key
+        else:
+            out += b"\x12" + key + struct.pack("<q", value)
+    return struct.pack("<i", len(out) + 5) + out + b"\0"
+
+
+def insert(uri, collection, documents):
+    """Puts documents into the database of the URI as they are, which no client of ours would write."""
+    parts = urllib.parse.urlsplit(uri)
+    body = struct.pack("<I", 0) + b"\0" + _bson({"insert": collection, "documents": documents, "$db": parts.path.strip("/")})
+    with socket.create_connection((parts.hostname, parts.port or 27017), 10) as connection:
+        connection.sendall(struct.pack("<iiii", 16 + len(body), 1, 0, 2013) + body)  # OP_MSG
+        answer = connection.makefile("rb")
+        reply = answer.read(struct.unpack("<i", answer.read(4))[0] - 4)
+    assert b"writeErrors" not in reply and b"errmsg" not in reply, reply
 
 
 class MongoServer:
