@@ -85,6 +85,17 @@ def test_all_four_spellings(service, root, name):
         assert answer.status == 404 and answer.json() == NOT_FOUND
 
 
+@pytest.mark.parametrize("dots", [".", ".."])
+def test_ids_that_look_like_folders(service, dots):
+    create(service, dots)
+    path = "/integrations/" + dots.replace(".", "%2E")
+    assert service.get(path).json()["id"] == dots
+    assert service.call("PATCH", path, {"status": True}).json()["status"] is True
+    assert service.call("PUT", path, new(dots, name="M")).json()["name"] == "M"
+    assert service.call("DELETE", path).status == 204
+    assert service.get(path).status == 404 and service.call("PATCH", path, {}).status == 404
+
+
 def test_order_of_creation(service):
     names = [next(service.names) + suffix for suffix in ("z", "a", "m")]
     for each in names:
