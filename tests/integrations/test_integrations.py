@@ -266,6 +266,17 @@ def test_masks_that_come_back(service, name):
     assert (after["secret"], after["app_secret"], after["page_access_token"]) == ("new", "", "s2")
 
 
+def test_masks_of_items_that_look_alike(service, name):
+    settings = {"x": [{"name": "n", "api_key": "1"}, {"name": "n", "api_key": "2"}], "pages": [{"page_id": "1", "page_access_token": "a"}, {"page_id": "1", "page_access_token": "b"}]}
+    create(service, name, settings=settings)
+    path = f"/integrations/{name}"
+    seen = service.get(path).json()
+    assert service.call("PUT", path, seen).status == 200 and clear(service, name)["settings"] == settings
+    for key in ("x", "pages"):
+        assert service.call("PATCH", path, {"settings": {key: seen["settings"][key][1:]}}).status == 422
+    assert clear(service, name)["settings"] == settings
+
+
 def test_logs_hold_no_secret(service, name):
     create(service, name, settings={"secret": "do-not-log"})
     service.call("PATCH", f"/integrations/{name}", {"settings": {"secret": "do-not-log-2"}})
