@@ -80,6 +80,18 @@ const std::vector<SettingInfo> settings{
     {"SANDBOX", "auto", "auto: on a loopback HOST; off"},
 };
 
+bool holds_url(const SettingInfo& info, std::string_view value) {
+  const auto named = [&info](std::string_view end) { return info.name.ends_with(end); };
+  if (named("_PROXY")) return true;
+  return value.contains("://") && (!info.is_secret || named("_URL") || named("_URI") || named("_DSN"));
+}
+
+/// What may be printed of a value.
+std::string mask_value(const SettingInfo& info, const std::string& value) {
+  if (holds_url(info, value)) return db::without_password(value);
+  return info.is_secret && !value.empty() ? std::string(secret_mask) : value;
+}
+
 /// Reads values by name in the order of precedence and collects what is wrong with them.
 class Reader {
  public:
@@ -132,17 +144,15 @@ class Reader {
 
   void wrong(std::string_view name, std::string_view value, std::string_view allowed) {
     const auto info = std::ranges::find(settings, name, &SettingInfo::name);
-    const bool hide = info != settings.end() && info->is_secret;
-    loaded_.problems.push_back(std::string(name) + (hide ? "" : " is \"" + std::string(value) + "\"") + ": allowed is " +
+    const bool hide = info->is_secret;
+    loaded_.problems.push_back(std::string(name) + (hide ? "" : " is \"" + mask_value(*info, std::string(value)) + "\"") + ": allowed is " +
                                std::string(allowed));
   }
   void problem(std::string text) { loaded_.problems.push_back(std::move(text)); }
 
   std::string note(std::string_view name, const Found& found) {
     const auto info = std::ranges::find(settings, name, &SettingInfo::name);
-    std::string shown = found.value;
-    if (info->is_secret && !shown.empty())
-      shown = shown.find("://") == std::string::npos ? std::string(secret_mask) : db::without_password(shown);
+    auto shown = mask_value(*info, found.value);
     if (shown.empty() && found.source == "default") shown = info->default_value;
     loaded_.origins.push_back({std::string(name), shown, found.source});
     return found.value;
