@@ -445,6 +445,6 @@ asio::awaitable<std::size_t> MongoStore::delete_older(std::chrono::hours age, st
   });
 }
 
-asio::awaitable<void> MongoStore::ping() { co_await pool_.ping(); }
+asio::awaitable<void> MongoStore::ping() { co_await pool_.ping(mongo_collection_name); }
 
 }  // namespace loquat::state

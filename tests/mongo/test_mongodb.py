@@ -52,6 +52,23 @@ def test_a_database_that_hangs_is_503_and_heals(start, mongo):
         server.stop()
 
 
+def test_wrong_credentials_end_the_start(start, mongo):
+    server = MongoServer("-Duser=u", "-Dpassword=p")
+    if server.process is None:
+        pytest.skip("this MongoDB server is not ours to set a password of")
+    host = server.address.removeprefix("mongodb://")
+    try:
+        for credentials in ("", "u:wrong@"):
+            for target, setting in (("integrations", "MONGODB_URI"), ("state", "STATE_URL")):
+                process = start(target, env=TOKENS | {setting: f"mongodb://{credentials}{host}/x?authSource=admin"}, ready=False)
+                assert process.process.wait(30) == 1
+                assert "MongoDB refuses the user or the password" in process.output() and "wrong" not in process.output()
+        right = start("integrations", "state", env=TOKENS | {name: f"mongodb://u:p@{host}/x?authSource=admin" for name in ("MONGODB_URI", "STATE_URL")})
+        assert call(right, "POST", "/states", {"thread_id": "t"}).status == 201
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize("kind", ["http", "postgres", "mongodb"])
 def test_a_change_reaches_the_messenger_within_two_seconds(start, folder, kind, request):
     if kind == "http":
