@@ -54,6 +54,21 @@ asio::awaitable<void> require_login(std::string_view store, std::function<asio::
   }
 }
 
+asio::awaitable<void> adopt_dates(const async::TaskGroup& tasks, state::MongoStore& store) {
+  std::size_t total = 0;
+  for (std::size_t count = 1; count > 0 && !tasks.stopping();) {
+    try {
+      count = co_await store.adopt_dates();
+      total += count;
+      continue;
+    } catch (const Error& error) {
+      log::debug("state", "dates of other writers could not be converted yet", {{"error", error.what()}, {"detail", error.log_detail()}});
+    }
+    co_await async::sleep_for(std::chrono::milliseconds(500));
+  }
+  if (total > 0) log::info("state", "dates that were texts are dates now", {{"documents", total}});
+}
+
 }  // namespace
 
 http::Client& App::client() {
@@ -104,6 +119,7 @@ state::Store& App::states() {
     case Kind::mongodb: {
       auto store = std::make_unique<state::MongoStore>(mongo(url));
       before_listening([store = store.get()] { return require_login("states", [store] { return store->ping(); }); });
+      before_listening([this, store = store.get()] { return adopt_dates(tasks_, *store); });
       states_ = std::move(store);
       break;
     }
