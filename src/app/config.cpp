@@ -80,8 +80,20 @@ const std::vector<SettingInfo> settings{
     {"SANDBOX", "auto", "auto: on a loopback HOST; off"},
 };
 
-/// A secret that may be a URL: without its password; anything else is hidden whole.
+/// Where a store is: without its password; what is no URL (a DSN in words) is hidden whole.
 std::string show_url(const std::string& value) { return value.contains("://") ? db::without_password(value) : std::string(secret_mask); }
+
+bool holds_url(const SettingInfo& info, std::string_view value) {
+  const auto named = [&info](std::string_view end) { return info.name.ends_with(end); };
+  if (named("_PROXY")) return true;
+  return value.contains("://") && (!info.is_secret || named("_URL") || named("_URI") || named("_DSN"));
+}
+
+/// What may be printed of a value.
+std::string mask_value(const SettingInfo& info, const std::string& value) {
+  if (holds_url(info, value)) return db::without_password(value);
+  return info.is_secret && !value.empty() ? std::string(secret_mask) : value;
+}
 
 /// Reads values by name in the order of precedence and collects what is wrong with them.
 class Reader {
@@ -135,8 +147,8 @@ class Reader {
 
   void wrong(std::string_view name, std::string_view value, std::string_view allowed) {
     const auto info = std::ranges::find(settings, name, &SettingInfo::name);
-    const bool hide = info != settings.end() && info->is_secret;
-    problem(std::string(name) + (hide ? "" : " is \"" + std::string(value) + "\"") + ": allowed is " + std::string(allowed));
+    const std::string shown = info->is_secret ? "" : " is \"" + mask_value(*info, std::string(value)) + "\"";
+    problem(std::string(name) + shown + ": allowed is " + std::string(allowed));
   }
   /// One wrong setting is told once, however many stores it is for.
   void problem(std::string text) {
@@ -145,8 +157,7 @@ class Reader {
 
   std::string note(std::string_view name, const Found& found) {
     const auto info = std::ranges::find(settings, name, &SettingInfo::name);
-    std::string shown = found.value;
-    if (info->is_secret && !shown.empty()) shown = show_url(shown);
+    auto shown = mask_value(*info, found.value);
     if (shown.empty() && found.source == "default") shown = info->default_value;
     loaded_.origins.push_back({std::string(name), shown, found.source});
     return found.value;

@@ -91,6 +91,26 @@ TEST(Config, SecretsComeFromFilesAndAreMasked) {
   }
 }
 
+TEST(Config, PasswordsInAnyUrlAreMasked) {
+  const auto loaded = load({{"API_PROXY", "http://u:pw22@p:1"},
+                            {"GRAPH_API_URL", "https://u:pw22@graph.example"},
+                            {"MONGODB_URI", "mongodb://h/d?authMechanismProperties=AWS_SESSION_TOKEN:pw22"},
+                            {"STATE_URL", "https://u:pw22@states.example?token=pw22"},
+                            {"DB_DSN", "postgresql://h/d?sslpassword=pw22"},
+                            {"CORS_ORIGINS", "https://u:pw22@shop.example"},
+                            {"ADMIN_TOKEN", "pw22://pw22"}});
+  const auto bare = load({{"API_PROXY", "u:pw22@p:1"}, {"ROOT_PATH", "http://u:pw22@p"}});
+  const auto shown = [&loaded](std::string_view name) { return std::ranges::find(loaded.origins, name, &Origin::name)->value; };
+  EXPECT_EQ(shown("API_PROXY"), "http://u:***@p:1");
+  EXPECT_EQ(shown("(integrations)"), "mongodb://h/d?authMechanismProperties=***");
+  std::string all;
+  for (const auto* one : {&loaded, &bare}) {
+    for (const auto& origin : one->origins) all += origin.value + "\n";
+    for (const auto& problem : one->problems) all += problem + "\n";
+  }
+  EXPECT_EQ(all.find("pw22"), std::string::npos) << all;
+}
+
 TEST(Config, EachStoreTakesTheFirstNameThatIsSet) {
   const auto loaded = load({{"DATABASE_URL", "postgresql://h/a"},
                             {"DB_DSN", "postgresql://h/b"},

@@ -38,6 +38,37 @@ asio::awaitable<void> ensure(const async::TaskGroup& tasks, integrations::Store&
   }
 }
 
+/// Wrong credentials are a mistake in the settings, not an outage.
+asio::awaitable<void> require_login(std::string_view store, std::function<asio::awaitable<void>()> ping) {
+  try {
+    co_await ping();
+  } catch (const db::CredentialsRefused& refused) {
+    // Coroutines run already: there is no way back through destructors.
+    log_reason(Error(Code::invalid,
+                     "MongoDB refuses the user or the password of the URI of the " + std::string(store) + ", or asks for them",
+                     refused.log_detail()));
+    std::_Exit(1);
+  } catch (const Error& error) {
+    log::warning("app", "MongoDB is away; what needs it is answered 503 until it is back",
+                 {{"store", store}, {"error", error.what()}, {"detail", error.log_detail()}});
+  }
+}
+
+asio::awaitable<void> adopt_dates(const async::TaskGroup& tasks, state::MongoStore& store) {
+  std::size_t total = 0;
+  for (std::size_t count = 1; count > 0 && !tasks.stopping();) {
+    try {
+      count = co_await store.adopt_dates();
+      total += count;
+      continue;
+    } catch (const Error& error) {
+      log::debug("state", "dates of other writers could not be converted yet", {{"error", error.what()}, {"detail", error.log_detail()}});
+    }
+    co_await async::sleep_for(std::chrono::milliseconds(500));
+  }
+  if (total > 0) log::info("state", "dates that were texts are dates now", {{"documents", total}});
+}
+
 }  // namespace
 
 http::Client& App::client() {
@@ -85,7 +116,13 @@ state::Store& App::states() {
   switch (db::parse_url(url).kind) {
     case Kind::sqlite:
     case Kind::postgres: states_ = state::make_sql_store(database(url, state::migrations())); break;
-    case Kind::mongodb: states_ = std::make_unique<state::MongoStore>(mongo(url)); break;
+    case Kind::mongodb: {
+      auto store = std::make_unique<state::MongoStore>(mongo(url));
+      before_listening([store = store.get()] { return require_login("states", [store] { return store->ping(); }); });
+      before_listening([this, store = store.get()] { return adopt_dates(tasks_, *store); });
+      states_ = std::move(store);
+      break;
+    }
     case Kind::http: states_ = std::make_unique<state::HttpStore>(client(), url, config_.service_token); break;
     case Kind::memory: states_ = state::make_memory_store(); break;
   }
@@ -107,6 +144,7 @@ integrations::Store& App::integrations() {
     case Kind::memory: integrations_ = std::make_unique<integrations::MemoryStore>(); break;
   }
   add_check("integrations", [this] { return integrations_->ping(); });
+  if (kind == Kind::mongodb) before_listening([this] { return require_login("integrations", [this] { return integrations_->ping(); }); });
   // A store of another process is that process's to fill.
   if (kind != Kind::http) before_listening([this] { return ensure(tasks_, *integrations_); });
   return *integrations_;

@@ -100,6 +100,40 @@ TEST(Pool, AJobThatWaitedTooLongIsNotRun) {
   EXPECT_FALSE(ran);
 }
 
+TEST(Pool, AJobThatWaitsTooLongIsRefusedWhileAllThreadsAreBusy) {
+  Loop loop;
+  // Long enough for the first job's thread to start on a busy machine.
+  Pool pool({.name = "test", .kept = 1, .most = 1, .wait_limit = 500ms});
+  std::promise<void> release;
+  std::promise<void> running;
+  auto busy = loop.start(pool.run([&](Pool::Worker*) {
+    running.set_value();
+    release.get_future().wait();
+  }));
+  running.get_future().wait();
+  std::atomic<bool> ran{false};
+  for (int round = 0; round < 2; ++round) {
+    std::vector<std::future<void>> jobs;
+    for (int i = 0; i < 4; ++i) jobs.push_back(loop.start(pool.run([&ran](Pool::Worker*) { ran = true; })));
+    for (auto& job : jobs) EXPECT_THROW(job.get(), Error);
+    EXPECT_EQ(pool.usage().waiting, 0U);
+  }
+  release.set_value();
+  busy.get();
+  EXPECT_FALSE(ran);
+}
+
+TEST(Pool, MayGoWhileJobsAreRefused) {
+  Loop loop;
+  std::vector<std::future<void>> jobs;
+  for (int i = 0; i < 50; ++i) {
+    Pool pool({.name = "test", .kept = 1, .most = 1, .wait_limit = 1ms});
+    for (int j = 0; j < 4; ++j) jobs.push_back(loop.start(pool.run([](Pool::Worker*) { std::this_thread::yield(); })));
+    jobs.back().wait();
+  }
+  for (auto& job : jobs) job.wait();
+}
+
 TEST(Pool, CloseRunsWhatIsQueuedAndRefusesTheRest) {
   Loop loop;
   Pool pool({.name = "test", .kept = 1, .most = 1});
@@ -144,6 +178,31 @@ TEST(Batcher, CollectsWhatArrivesDuringABatch) {
   for (int i = 0; i < 50; ++i) EXPECT_EQ(calls[static_cast<std::size_t>(i)].get(), i * 2);
   const std::lock_guard lock(mutex);
   EXPECT_EQ(sizes, (std::vector<std::size_t>{1, 49}));
+}
+
+TEST(Batcher, ACallThatWaitsTooLongIsRefusedWhileABatchIsUnderWay) {
+  Loop loop;
+  std::mutex mutex;
+  std::vector<Batcher<int, int>::Done> started;
+  Batcher<int, int> batcher({.most = 2, .wait_limit = 20ms}, [&](std::vector<int> /*numbers*/, Batcher<int, int>::Done done) {
+    const std::lock_guard lock(mutex);
+    started.push_back(std::move(done));
+  });
+  const auto batches = [&] {
+    const std::lock_guard lock(mutex);
+    return started.size();
+  };
+  auto first = loop.start(batcher.call(1, nullptr));
+  while (batches() < 1) std::this_thread::yield();
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::future<int>> late;
+    for (int i = 0; i < 5; ++i) late.push_back(loop.start(batcher.call(i, nullptr)));
+    for (auto& call : late) EXPECT_THROW(call.get(), Error);
+    EXPECT_EQ(batcher.waiting(), 0U);
+  }
+  started.front()({Outcome<int>(std::in_place_index<0>, 7)});
+  EXPECT_EQ(first.get(), 7);
+  EXPECT_EQ(batches(), 1U);
 }
 
 TEST(Batcher, CallsThatCameTogetherGoTogether) {

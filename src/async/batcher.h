@@ -12,7 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "async/alarm.h"
 #include "async/completion.h"
+#include "async/pool.h"
 
 namespace loquat::async {
 
@@ -37,6 +39,8 @@ class Batcher {
     std::size_t concurrent = 1;  ///< batches under way at once
     std::size_t queue_limit = 100'000;
     std::chrono::microseconds spacing{0};  ///< least time between two starts while batches have more than one call
+    /// A call that waits longer for its batch to start is refused as by a pool. Empty: it waits.
+    std::optional<std::chrono::milliseconds> wait_limit = std::nullopt;
   };
 
   Batcher(Settings settings, Run run) : state_(std::make_shared<State>(settings, std::move(run))) {}
@@ -52,6 +56,8 @@ class Batcher {
         if (state->arguments.size() < state->settings.queue_limit) {
           state->arguments.push_back(std::move(argument));
           state->completions.push_back(std::move(completion));
+          state->waiting_since.push_back(Clock::now());
+          state->limit_waits();
           full = nullptr;
           // With all batches under way the end of one starts the next.
           start = state->under_way < state->settings.concurrent && !std::exchange(state->pump_is_due, true);
@@ -70,7 +76,7 @@ class Batcher {
   }
 
  private:
-  struct State {
+  struct State : std::enable_shared_from_this<State> {
     State(Settings s, Run r) : settings(s), run(std::move(r)) {}
 
     static void pump(const std::shared_ptr<State>& self) {
@@ -80,12 +86,15 @@ class Batcher {
         {
           const std::lock_guard lock(self->mutex);
           self->pump_is_due = false;
+          self->limit_waits();
           if (self->arguments.empty() || self->under_way == self->settings.concurrent) return;
           ++self->under_way;
           self->crowded = self->arguments.size() > 1;
           if (self->settings.spacing.count() > 0) self->next_start = Clock::now() + self->settings.spacing;
           arguments = take_front(self->arguments, self->settings.most);
           completions = take_front(self->completions, self->settings.most);
+          take_front(self->waiting_since, self->settings.most);
+          self->limit_waits();
         }
         start(self, std::move(arguments), std::move(completions));
       }
@@ -133,6 +142,34 @@ class Batcher {
       timer->async_wait([self, timer](boost::system::error_code) { pump(self); });
     }
 
+    /// As Pool does it: one alarm for the call in front. The mutex is held.
+    void limit_waits() {
+      if (!settings.wait_limit || alarm_is_set || completions.empty() || under_way < settings.concurrent) return;
+      alarm_is_set = true;
+      call_at(waiting_since.front() + *settings.wait_limit, [weak = this->weak_from_this()] {
+        if (const auto self = weak.lock()) self->refuse_late();
+      });
+    }
+
+    void refuse_late() {
+      std::vector<In> refused;
+      std::vector<std::pair<Completion<Out>, Outcome<Out>>> late;
+      {
+        const std::lock_guard lock(mutex);
+        const auto now = Clock::now();
+        std::size_t count = 0;
+        while (count < waiting_since.size() && now - waiting_since[count] >= *settings.wait_limit) ++count;
+        refused = take_front(arguments, count);
+        take_front(waiting_since, count);
+        for (auto& completion : take_front(completions, count)) {
+          late.emplace_back(std::move(completion), Outcome<Out>(std::in_place_index<1>, make_pool_timeout()));
+        }
+        alarm_is_set = false;
+        limit_waits();
+      }
+      complete_all(std::move(late));
+    }
+
     template <class T>
     static std::vector<T> take_front(std::vector<T>& from, std::size_t most) {
       if (from.size() <= most) return std::exchange(from, {});
@@ -147,6 +184,8 @@ class Batcher {
     mutable std::mutex mutex;
     std::vector<In> arguments;
     std::vector<Completion<Out>> completions;
+    std::vector<Clock::time_point> waiting_since;
+    bool alarm_is_set = false;
     std::size_t under_way = 0;
     bool pump_is_due = false;  ///< a loop is about to call it
     bool crowded = false;      ///< calls come together, not one after another

@@ -1,11 +1,13 @@
 #include "async/pool.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "async/alarm.h"
 #include "core/error.h"
 #include "core/metrics.h"
 
@@ -58,7 +60,7 @@ struct Pool::State : std::enable_shared_from_this<Pool::State> {
       lock.unlock();
       const auto waited = Clock::now() - next.since;
       wait_time.observe(waited);
-      next.job(worker.get(), waited > settings.wait_limit);
+      next.job(worker.get(), settings.wait_limit && waited > *settings.wait_limit);
       next.job = nullptr;
       lock.lock();
       --busy;
@@ -69,6 +71,39 @@ struct Pool::State : std::enable_shared_from_this<Pool::State> {
     finished.push_back(std::this_thread::get_id());
     lock.unlock();
     worker.reset();
+  }
+
+  /// Under the lock: from now on no job of the queue waits longer than the limit, though no thread becomes free. All have the same limit,
+  /// so one alarm, for the job in front, is enough; it stays until it rings, and rings for those behind.
+  void limit_waits() {
+    if (!settings.wait_limit || alarm_is_set || queue.empty()) return;
+    alarm_is_set = true;
+    call_at(queue.front().since + *settings.wait_limit, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->refuse_late();
+    });
+  }
+
+  void refuse_late() {
+    std::vector<Waiting> late;
+    {
+      const std::lock_guard lock(mutex);
+      const auto now = Clock::now();
+      const auto end = std::ranges::find_if(queue, [&](const Waiting& job) { return now - job.since < *settings.wait_limit; });
+      late.assign(std::make_move_iterator(queue.begin()), std::make_move_iterator(end));
+      queue.erase(queue.begin(), end);
+      alarm_is_set = false;
+      limit_waits();
+      report();
+      refusing = true;
+    }
+    for (auto& job : late) {
+      wait_time.observe(Clock::now() - job.since);
+      job.job(nullptr, true);
+      job.job = nullptr;
+    }
+    const std::lock_guard lock(mutex);
+    refusing = false;
+    refused.notify_all();
   }
 
   void reap() {  // under the lock: joins threads that have ended their loop
@@ -96,6 +131,9 @@ struct Pool::State : std::enable_shared_from_this<Pool::State> {
   std::size_t threads = 0;
   std::size_t busy = 0;
   bool closed = false;
+  bool alarm_is_set = false;
+  bool refusing = false;
+  std::condition_variable refused;
 };
 
 Pool::Pool(Settings settings, MakeWorker make_worker) : state_(std::make_shared<State>(std::move(settings), std::move(make_worker))) {}
@@ -110,6 +148,7 @@ void Pool::submit(Job job) {
   state_->queue.push_back({std::move(job), Clock::now()});
   const std::size_t idle = state_->threads - state_->busy;
   if (state_->queue.size() > idle && state_->threads < state_->settings.most) state_->start_thread();
+  if (state_->queue.size() > state_->threads - state_->busy) state_->limit_waits();
   state_->report();
   state_->wake.notify_one();
 }
@@ -125,6 +164,8 @@ void Pool::close() {
   }
   state_->wake.notify_all();
   for (auto& thread : threads) thread.join();
+  std::unique_lock lock(state_->mutex);
+  state_->refused.wait(lock, [this] { return !state_->refusing; });
 }
 
 Pool::Usage Pool::usage() const {

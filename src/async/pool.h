@@ -5,6 +5,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -22,8 +23,9 @@ class Pool {
     std::string name;  ///< label of the metrics
     std::size_t kept = 1;
     std::size_t most = 1;
-    std::size_t queue_limit = 10'000;             ///< waiting jobs; beyond, run() throws Error(unavailable)
-    std::chrono::milliseconds wait_limit{5'000};  ///< a job that waited longer is not run: Error(unavailable)
+    std::size_t queue_limit = 10'000;  ///< waiting jobs; beyond, run() throws Error(unavailable)
+    /// A job that waits longer is not run: Error(unavailable). Empty: it waits.
+    std::optional<std::chrono::milliseconds> wait_limit = std::chrono::milliseconds(5'000);
     std::chrono::milliseconds idle_limit{30'000};
   };
   /// What a thread owns; made on that thread. Jobs get it by reference.
@@ -32,7 +34,8 @@ class Pool {
     virtual ~Worker() = default;
   };
   using MakeWorker = std::function<std::unique_ptr<Worker>()>;
-  /// `expired` is true when the job waited longer than the limit and must only report that.
+  /// `expired` is true when the job waited longer than the limit and must only report that; `worker` may then be null, and it must not
+  /// block: that happens when the limit is over, on whatever thread.
   using Job = std::move_only_function<void(Worker* worker, bool expired)>;
 
   explicit Pool(Settings settings, MakeWorker make_worker = {});

@@ -151,7 +151,11 @@ std::optional<Time> parse_iso8601(std::string_view text) {
   if (!time) return std::nullopt;
   const auto offset = read_offset(in);
   if (!offset) return std::nullopt;
-  return Time(*date) + *time - *offset;
+  // What is outside the years 1 to 9999 in UTC could not be read again as it is written.
+  const Time result = Time(*date) + *time - *offset;
+  constexpr Time first = std::chrono::sys_days(std::chrono::year(1) / 1 / 1);
+  constexpr Time end = std::chrono::sys_days(std::chrono::year(10'000) / 1 / 1);
+  return result < first || result >= end ? std::nullopt : std::optional(result);
 }
 
 }  // namespace loquat

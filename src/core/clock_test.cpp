@@ -40,6 +40,8 @@ TEST(Clock, ReadsIso8601) {
 
 TEST(Clock, RefusesTheRest) {
   for (const auto* text : {"",
+                           "9999-12-31T23:59:59-01:00",
+                           "0001-01-01T00:00:00+14:00",
                            "2026",
                            "2026-1-2",
                            "2026-02-30",

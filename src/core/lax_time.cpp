@@ -14,13 +14,15 @@ constexpr std::int64_t milliseconds_from = 20'000'000'000;  // greater numbers a
 constexpr std::int64_t last_second = 253'402'300'799;       // 9999-12-31T23:59:59
 constexpr std::int64_t first_second = -62'167'219'200;      // 0000-01-01T00:00:00
 constexpr Time year_one = std::chrono::sys_days(std::chrono::year(1) / 1 / 1);
+constexpr Time year_10000 = std::chrono::sys_days(std::chrono::year(10'000) / 1 / 1);
 
 constexpr std::string_view from_date = "datetime_from_date_parsing";
 
 TimeFault fault(std::string_view reason) { return {std::string(from_date), std::string(reason)}; }
 
-/// Python's datetime begins with the year 1; its years are those written, before any offset is applied.
+/// Python's datetime has the years 1 to 9999. Its years are those written; ours are those in UTC too, which is what is stored and shown.
 TimeFault year_zero() { return {"datetime_parsing", "year 0 is out of range"}; }
+TimeFault too_late() { return {"datetime_parsing", "year 10000 is out of range"}; }
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
@@ -115,6 +117,7 @@ std::variant<Time, TimeFault> from_unix(std::int64_t number, double fraction) {
   // by less than a millisecond.
   const Time time(microseconds(number * per_unit + std::llround(fraction * static_cast<double>(per_unit))));
   if (time < year_one) return year_zero();
+  if (time >= year_10000) return too_late();  // the fraction was rounded up
   return time;
 }
 
@@ -150,7 +153,8 @@ std::variant<Time, TimeFault> parse_time(std::string_view text) {
     clock = separators.contains(text[10]) ? parse_clock(text.substr(11)) : std::nullopt;
   }
   if (!clock) return fault("unexpected extra characters at the end of the input");
-  if (day < year_one) return year_zero();
+  if (day < year_one || day + *clock < year_one) return year_zero();
+  if (day + *clock >= year_10000) return too_late();
   return day + *clock;
 }
 

@@ -48,6 +48,13 @@ TEST(QueryReader, RefusesWhatNoMemberHolds) {
   EXPECT_THAT(answer("i=" + std::string(10'000, '1')), ::testing::HasSubstr("int_parsing"));
 }
 
+TEST(QueryReader, RefusesDatesThatLeaveTheYearsInUtc) {
+  EXPECT_THAT(answer("d=9999-12-31T23%3A59%3A59-01%3A00"), ::testing::HasSubstr("year 10000 is out of range"));
+  EXPECT_THAT(answer("d=0001-01-01T00%3A00%3A00%2B14%3A00"), ::testing::HasSubstr("year 0 is out of range"));
+  EXPECT_THAT(answer("d=253402300799999.9999999"), ::testing::HasSubstr("year 10000 is out of range"));
+  EXPECT_THAT(answer("d=9999-12-31T23%3A59%3A59%2B01%3A00"), ::testing::HasSubstr("9999-12-31T22:59:59+00:00"));
+}
+
 TEST(QueryReader, ARequiredTextIsMissing) {
   schema::Issues issues;
   const schema::QueryReader query(url::parse_query("a=&b=x"), issues);

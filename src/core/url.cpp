@@ -39,6 +39,12 @@ std::string decode(std::string_view text, bool plus_is_blank) {
 
 std::string percent_encode(std::string_view text) { return boost::urls::encode({text.data(), text.size()}, boost::urls::unreserved_chars); }
 
+std::string encode_segment(std::string_view text) {
+  if (text == ".") return "%2E";
+  if (text == "..") return "%2E%2E";
+  return percent_encode(text);
+}
+
 std::string percent_decode(std::string_view text) { return decode(text, false); }
 
 Pairs parse_query(std::string_view query) {

@@ -12,6 +12,8 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 /// Everything but A-Z a-z 0-9 - . _ ~ becomes %XX.
 [[nodiscard]] std::string percent_encode(std::string_view text);
+/// The same for one segment of a path: "." and ".." would be taken out of it on the way.
+[[nodiscard]] std::string encode_segment(std::string_view text);
 /// A % that no two hex digits follow stays as it is, as in Python's unquote. The result may be any bytes.
 [[nodiscard]] std::string percent_decode(std::string_view text);
 /// "a=1&b=%20+x" (without '?') in the order given; '+' is a blank, a name without '=' has an empty value, empty

@@ -15,6 +15,9 @@ TEST(Url, PercentEncoding) {
   EXPECT_EQ(url::percent_encode("é😀"), "%C3%A9%F0%9F%98%80");
   EXPECT_EQ(url::percent_encode(std::string_view("\0\xff", 2)), "%00%FF");
   EXPECT_EQ(url::percent_encode(""), "");
+  EXPECT_EQ(url::encode_segment("."), "%2E");
+  EXPECT_EQ(url::encode_segment(".."), "%2E%2E");
+  EXPECT_EQ(url::encode_segment("../a"), "..%2Fa");
 }
 
 TEST(Url, PercentDecoding) {

@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <mutex>
+#include <tuple>
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "db/bson.h"
 #include "db/errors.h"
 #include "db/mongo_collection.h"
@@ -56,6 +58,9 @@ Uri make_uri(const MongoSettings& settings) {
   initialize();
   bson_error_t error;
   Uri uri(mongoc_uri_new_with_error(settings.uri.c_str(), &error));
+  // The library's words name an option's value.
+  if (!uri && text::to_lower_ascii(error.message).contains(MONGOC_URI_AUTHMECHANISMPROPERTIES))
+    throw Error(Code::invalid, "not a MongoDB URI: authMechanismProperties cannot be read");
   if (!uri) throw Error(Code::invalid, std::string("not a MongoDB URI: ") + error.message);
   set_default(uri.get(), MONGOC_URI_MAXPOOLSIZE, static_cast<std::int64_t>(settings.max_pool_size));
   set_default(uri.get(), MONGOC_URI_WAITQUEUETIMEOUTMS, settings.pool_timeout.count());
@@ -120,8 +125,10 @@ MongoPool::MongoPool(MongoSettings settings) : state_(std::make_shared<State>(se
 
 MongoPool::~MongoPool() { close(); }
 
-asio::awaitable<void> MongoPool::ping() {
-  co_await run([](MongoSession& session) { run_command(session, Bson().add("ping", 1)); });
+asio::awaitable<void> MongoPool::ping(std::string_view collection) {
+  co_await run([name = std::string(collection)](MongoSession& session) {
+    std::ignore = MongoCollection(session, name).find_one(std::move(Bson().add_null("_id")));
+  });
 }
 
 const std::string& MongoPool::database() const noexcept { return state_->database; }

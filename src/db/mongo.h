@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 
 #include "async/pool.h"
+#include "core/error.h"
 
 struct _mongoc_client_t;  // NOLINT(bugprone-reserved-identifier): libmongoc's own name, so that its headers stay in db/ and the mongo
                           // stores
@@ -23,6 +25,12 @@ struct MongoSettings {
   std::chrono::milliseconds server_timeout{2'000};   ///< to find a server, to connect
   std::chrono::milliseconds socket_timeout{10'000};  ///< a server that hangs counts as away
   std::string name = "mongodb";                      ///< label of the pool's metrics
+};
+
+/// Thrown (as Code::unavailable) when the server refuses the user or the password of the URI, or asks for them where the URI has none.
+class CredentialsRefused final : public Error {
+ public:
+  using Error::Error;
 };
 
 /// A session with the server; used by one thread at a time.
@@ -51,7 +59,8 @@ class MongoPool {
   template <class Function>
   std::invoke_result_t<Function&, MongoSession&> run_blocking(Function function);
 
-  [[nodiscard]] asio::awaitable<void> ping();
+  /// Throws as a call would. It reads from the collection: MongoDB's own ping succeeds without credentials, too.
+  [[nodiscard]] asio::awaitable<void> ping(std::string_view collection);
   [[nodiscard]] const std::string& database() const noexcept;
   void close();
 

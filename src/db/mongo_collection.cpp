@@ -43,11 +43,18 @@ bool is_refusal(const bson_error_t& error) {
   return error.domain == MONGOC_ERROR_SERVER && std::ranges::find(codes, error.code) != codes.end();
 }
 
+bool is_refused_login(const bson_error_t& error) {
+  if (error.domain == MONGOC_ERROR_SCRAM) return true;
+  if (error.domain == MONGOC_ERROR_CLIENT) return error.code == MONGOC_ERROR_CLIENT_AUTHENTICATE;
+  return error.domain == MONGOC_ERROR_SERVER && (error.code == 13 || error.code == 18);
+}
+
 [[noreturn]] void fail(const bson_error_t& error) {
   const std::string detail =
       "MongoDB domain " + std::to_string(error.domain) + " code " + std::to_string(error.code) + ": " + error.message;
   if (is_duplicate(error)) throw Error(Code::conflict, "it exists already", detail);
   if (is_refusal(error)) throw Error(Code::invalid, "the database cannot store these values", detail);
+  if (is_refused_login(error)) throw CredentialsRefused(Code::unavailable, away({}).what(), detail);
   throw away(detail);
 }
 

@@ -145,7 +145,8 @@ void run_job(Worker& worker, Database::Mode mode, Database::Job& job) {
 
 class PostgresDatabase final : public Database {
  public:
-  PostgresDatabase(std::string uri, const DatabaseSettings& settings) : shared_(std::make_shared<Shared>()) {
+  PostgresDatabase(std::string uri, const DatabaseSettings& settings)
+      : shared_(std::make_shared<Shared>()), pool_timeout_(settings.pool_timeout) {
     shared_->settings = {std::move(uri), settings.connect_timeout, settings.statement_timeout};
     const auto most = std::max<std::size_t>(settings.most, 1);
     async::Pool::Settings pool{settings.name, std::min(std::max<std::size_t>(settings.kept, 1), most), most};
@@ -155,6 +156,7 @@ class PostgresDatabase final : public Database {
   ~PostgresDatabase() override { close(); }
 
   [[nodiscard]] Dialect dialect() const noexcept override { return Dialect::postgres; }
+  [[nodiscard]] std::chrono::milliseconds pool_timeout() const noexcept override { return pool_timeout_; }
 
   void submit(Mode mode, Job job, Done done) override {
     pool_->submit([mode, job = std::move(job), done = std::move(done)](async::Pool::Worker* worker, bool expired) mutable {
@@ -184,6 +186,7 @@ class PostgresDatabase final : public Database {
 
  private:
   std::shared_ptr<Shared> shared_;
+  const std::chrono::milliseconds pool_timeout_;
   std::unique_ptr<async::Pool> pool_;
 };
 

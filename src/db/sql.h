@@ -133,6 +133,8 @@ class Database {
   virtual ~Database() = default;
 
   [[nodiscard]] virtual Dialect dialect() const noexcept = 0;
+  /// How long a job waits for a connection.
+  [[nodiscard]] virtual std::chrono::milliseconds pool_timeout() const noexcept = 0;
 
   /// Runs `function(Connection&)` without a transaction; it must not write.
   template <class Function>
@@ -173,7 +175,7 @@ struct Url {
 };
 /// Throws Error(invalid) in plain words, naming MySQL, DynamoDB and other schemes with advice.
 [[nodiscard]] Url parse_url(std::string_view url);
-/// The URL with its password masked, for logs.
+/// The URL with its password masked, and its parameters that are secrets; with or without a scheme. For logs.
 [[nodiscard]] std::string without_password(std::string_view url);
 
 template <class Function>

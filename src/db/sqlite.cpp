@@ -7,6 +7,7 @@
 #include <deque>
 #include <mutex>
 
+#include "async/alarm.h"
 #include "core/log.h"
 #include "core/metrics.h"
 #include "db/errors.h"
@@ -53,6 +54,7 @@ class SqliteDatabase final : public Database {
   ~SqliteDatabase() override { close(); }
 
   [[nodiscard]] Dialect dialect() const noexcept override { return Dialect::sqlite; }
+  [[nodiscard]] std::chrono::milliseconds pool_timeout() const noexcept override { return settings_.pool_timeout; }
   void submit(Mode mode, Job job, Done done) override;
   void run_blocking(const std::function<void(Connection&)>& job) override;
   void close() override;
@@ -66,6 +68,24 @@ class SqliteDatabase final : public Database {
   };
   using Group = std::vector<Waiting>;
   using Errors = std::vector<std::exception_ptr>;
+  /// What waits for the writer. Shared with the alarm that refuses what waits too long: it may ring when the database is gone.
+  struct Queue : std::enable_shared_from_this<Queue> {
+    explicit Queue(const DatabaseSettings& settings)
+        : wait_limit(settings.pool_timeout),
+          wait_time(metrics::histogram("db_pool_wait_seconds", "Time a job waited for a thread of its pool",
+                                       {{"pool", settings.name + "_group"}})) {}
+    void limit_waits();
+    void refuse_late();
+
+    const std::chrono::milliseconds wait_limit;
+    metrics::Histogram& wait_time;
+    std::mutex mutex;
+    std::deque<Waiting> jobs;
+    bool scheduled = false;
+    bool alarm_is_set = false;
+    bool refusing = false;
+    std::condition_variable refused;
+  };
 
   void enqueue(Waiting waiting);
   Group take_group();
@@ -77,27 +97,21 @@ class SqliteDatabase final : public Database {
 
   const DatabaseSettings settings_;
   const bool memory_;
-  metrics::Histogram& wait_time_;
   std::unique_ptr<SqliteCheckpointer> checkpointer_;
-  std::mutex mutex_;
-  std::deque<Waiting> queue_;
-  bool scheduled_ = false;
+  const std::shared_ptr<Queue> queue_;
   std::unique_ptr<async::Pool> writer_;
   std::unique_ptr<async::Pool> readers_;
 };
 
 SqliteDatabase::SqliteDatabase(std::string path, DatabaseSettings settings)
-    : settings_(std::move(settings)),
-      memory_(path == ":memory:"),
-      wait_time_(
-          metrics::histogram("db_pool_wait_seconds", "Time a job waited for a thread of its pool", {{"pool", settings_.name + "_group"}})) {
+    : settings_(std::move(settings)), memory_(path == ":memory:"), queue_(std::make_shared<Queue>(settings_)) {
   const SqliteConnection::Settings writing{path, false, settings_.synchronous_full, settings_.statement_timeout};
   SqliteConnection::Settings reading = writing;
   reading.read_only = true;
   if (!memory_) checkpointer_ = std::make_unique<SqliteCheckpointer>(writing);
   async::Pool::Settings one{settings_.name + "_writer", 1, 1};
-  // Waiting is measured and limited job by job in work().
-  one.wait_limit = std::chrono::hours(1);
+  // Waiting is measured and limited job by job in the queue of ours.
+  one.wait_limit = std::nullopt;
   writer_ = std::make_unique<async::Pool>(
       one, [writing, checkpointer = checkpointer_.get()] { return std::make_unique<Worker>(writing, checkpointer); });
   if (memory_) return;
@@ -124,11 +138,11 @@ void SqliteDatabase::submit(Mode mode, Job job, Done done) {
 
 void SqliteDatabase::enqueue(Waiting waiting) {
   {
-    const std::lock_guard lock(mutex_);
-    if (queue_.size() >= most_waiting) throw Error(Code::unavailable, "too much work is waiting, try again later");
-    queue_.push_back(std::move(waiting));
-    if (scheduled_) return;
-    scheduled_ = true;
+    const std::lock_guard lock(queue_->mutex);
+    if (queue_->jobs.size() >= most_waiting) throw Error(Code::unavailable, "too much work is waiting, try again later");
+    queue_->jobs.push_back(std::move(waiting));
+    if (queue_->scheduled) return queue_->limit_waits();
+    queue_->scheduled = true;
   }
   try {
     writer_->submit([this](async::Pool::Worker* worker, bool) { work(*static_cast<Worker*>(worker)); });
@@ -140,13 +154,53 @@ void SqliteDatabase::enqueue(Waiting waiting) {
   }
 }
 
+/// As Pool does it: one alarm for the front. The mutex is held. Blocking jobs wait as long as it takes.
+void SqliteDatabase::Queue::limit_waits() {
+  if (alarm_is_set) return;
+  const auto front = std::ranges::find(jobs, false, &Waiting::blocking);
+  if (front == jobs.end()) return;
+  alarm_is_set = true;
+  async::call_at(front->since + wait_limit, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->refuse_late();
+  });
+}
+
+void SqliteDatabase::Queue::refuse_late() {
+  std::vector<Waiting> late;
+  {
+    const std::lock_guard lock(mutex);
+    const auto now = Clock::now();
+    std::deque<Waiting> kept;
+    for (auto& job : jobs) {
+      if (job.blocking || now - job.since < wait_limit)
+        kept.push_back(std::move(job));
+      else
+        late.push_back(std::move(job));
+    }
+    jobs = std::move(kept);
+    alarm_is_set = false;
+    limit_waits();
+    refusing = true;
+  }
+  for (auto& job : late) {
+    wait_time.observe(Clock::now() - job.since);
+    job.job = nullptr;
+    job.done(async::make_pool_timeout());
+    job.done = nullptr;
+  }
+  const std::lock_guard lock(mutex);
+  refusing = false;
+  refused.notify_all();
+}
+
 SqliteDatabase::Group SqliteDatabase::take_group() {
-  const std::lock_guard lock(mutex_);
-  const auto count = std::min(queue_.size(), most_in_a_transaction);
-  if (count == 0) scheduled_ = false;
-  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
-  Group group(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
-  queue_.erase(queue_.begin(), end);
+  const std::lock_guard lock(queue_->mutex);
+  auto& jobs = queue_->jobs;
+  const auto count = std::min(jobs.size(), most_in_a_transaction);
+  if (count == 0) queue_->scheduled = false;
+  const auto end = jobs.begin() + static_cast<std::ptrdiff_t>(count);
+  Group group(std::make_move_iterator(jobs.begin()), std::make_move_iterator(end));
+  jobs.erase(jobs.begin(), end);
   return group;
 }
 
@@ -161,7 +215,7 @@ void SqliteDatabase::run_group(Worker& worker, Group& group) {
   Errors errors(group.size());
   const auto start = Clock::now();
   for (std::size_t i = 0; i < group.size(); ++i) {
-    wait_time_.observe(start - group[i].since);
+    queue_->wait_time.observe(start - group[i].since);
     if (start - group[i].since > settings_.pool_timeout && !group[i].blocking) errors[i] = async::make_pool_timeout();
   }
   try {
@@ -261,6 +315,9 @@ void SqliteDatabase::run_blocking(const std::function<void(Connection&)>& job) {
 void SqliteDatabase::close() {
   if (readers_) readers_->close();
   writer_->close();
+  std::unique_lock lock(queue_->mutex);
+  queue_->refused.wait(lock, [this] { return !queue_->refusing; });
+  lock.unlock();
   checkpointer_.reset();
 }
 

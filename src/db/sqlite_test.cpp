@@ -95,6 +95,24 @@ TEST(Sqlite, WaitingJobsShareOneCommit) {
   EXPECT_EQ(count(*database), 20);
 }
 
+TEST(Sqlite, AJobThatWaitsTooLongIsRefusedWhileTheWriterIsBusy) {
+  const testing::TemporaryDirectory directory;
+  // Long enough for the writer to start on a busy machine.
+  const auto database = Database::open({.url = directory.sqlite_url("a.db"), .pool_timeout = std::chrono::milliseconds(500)});
+  std::promise<void> begun;
+  std::promise<void> go;
+  std::promise<std::exception_ptr> held;
+  const auto hold = [&begun, gate = go.get_future().share()](Connection&) {
+    begun.set_value();
+    gate.wait();
+  };
+  database->submit(Database::Mode::write, hold, [&held](std::exception_ptr error) { held.set_value(std::move(error)); });
+  begun.get_future().wait();
+  for (int i = 0; i < 2; ++i) EXPECT_THROW(await(database->run([](Connection&) {})), Error);
+  go.set_value();
+  EXPECT_EQ(held.get_future().get(), nullptr);
+}
+
 TEST(Sqlite, AFailingJobTakesOnlyItsOwnChanges) {
   const testing::TemporaryDirectory directory;
   const auto database = open_file(directory);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/text.h"
+#include "core/url.h"
 #include "db/sql.h"
 
 namespace loquat::db {
@@ -183,6 +184,15 @@ std::string sqlite_path(std::string_view after_scheme) {
          "\" is not a database that is supported: use sqlite:///file.db, postgresql://..., mongodb://..., http(s)://... or memory://");
 }
 
+std::string masked_parameter(std::string_view parameter) {
+  const auto equals = parameter.find('=');
+  if (equals == std::string_view::npos) return std::string(parameter);
+  constexpr std::array words = {"pass", "secret", "token", "credential", "apikey", "api_key", "authmechanismproperties"};
+  const auto name = text::to_lower_ascii(url::percent_decode(parameter.substr(0, equals)));
+  const bool hide = std::ranges::any_of(words, [&name](std::string_view word) { return name.contains(word); });
+  return hide ? std::string(parameter.substr(0, equals)) + "=***" : std::string(parameter);
+}
+
 }  // namespace
 
 Url parse_url(std::string_view url) {
@@ -207,22 +217,26 @@ Url parse_url(std::string_view url) {
 
 std::string without_password(std::string_view url) {
   const auto colon = url.find("://");
-  if (colon == std::string_view::npos) return std::string(url);
-  const auto authority = split_authority(url.substr(colon + 3));
-  std::string out(url.substr(0, colon + 3));
+  const auto begin = colon == std::string_view::npos ? 0 : colon + 3;
+  const auto authority = split_authority(url.substr(begin));
+  std::string out(url.substr(0, begin));
   if (authority.has_user) {
     out += authority.user;
     if (authority.has_password) out += ":***";
     out += '@';
   }
-  const auto question = authority.rest.find('?');
-  out += authority.rest.substr(0, question);
+  // An @ that is left, but for one in a parameter's value, belongs to a password with a slash, a question mark or an @ of its own.
+  auto rest = authority.rest;
+  if (const auto at = rest.substr(0, rest.find('=')).rfind('@'); at != std::string_view::npos) {
+    out += "***";
+    rest.remove_prefix(at);
+  }
+  const auto question = rest.find('?');
+  out += rest.substr(0, question);
   if (question == std::string_view::npos) return out;
   char separator = '?';
-  for (const auto parameter : text::split(authority.rest.substr(question + 1), '&')) {
-    const auto name = text::to_lower_ascii(parameter.substr(0, parameter.find('=')));
-    out += separator;
-    out += name.contains("password") || name.contains("secret") || name.contains("token") ? name + "=***" : std::string(parameter);
+  for (const auto parameter : text::split(rest.substr(question + 1), '&')) {
+    out += separator + masked_parameter(parameter);
     separator = '&';
   }
   return out;

@@ -78,6 +78,15 @@ TEST(DatabaseUrl, PasswordsAreMasked) {
   EXPECT_EQ(without_password("postgresql://h:5432/d"), "postgresql://h:5432/d");
   EXPECT_EQ(without_password("sqlite:////x.db"), "sqlite:////x.db");
   EXPECT_EQ(without_password("mongodb://u:p@a,b/d"), "mongodb://u:***@a,b/d");
+  EXPECT_EQ(without_password(
+                "mongodb://h/d?authMechanism=MONGODB-AWS&authMechanismProperties=AWS_SESSION_TOKEN:t&tlsCertificateKeyFilePassword=p"),
+            "mongodb://h/d?authMechanism=MONGODB-AWS&authMechanismProperties=***&tlsCertificateKeyFilePassword=***");
+  EXPECT_EQ(without_password("postgresql://h/d?pass%77ord=p&sslpassword=p&passfile=f&sslmode=require"),
+            "postgresql://h/d?pass%77ord=***&sslpassword=***&passfile=***&sslmode=require");
+  EXPECT_EQ(without_password("u:p@proxy:1"), "u:***@proxy:1");
+  EXPECT_EQ(without_password("postgresql://u:a/b@c@h/d"), "postgresql://u:***@***@h/d");
+  EXPECT_EQ(without_password("postgresql://u:1/2@h/d"), "postgresql://***@h/d");
+  EXPECT_EQ(without_password("http://u:1?2@h"), "http://***@h");
 }
 
 }  // namespace

@@ -120,7 +120,7 @@ ClientRequest HttpStore::make_request(std::string method, std::string_view id, c
   ClientRequest request;
   request.method = std::move(method);
   request.url = root_ + "/integrations";
-  if (!id.empty()) request.url += "/" + url::percent_encode(id);
+  if (!id.empty()) request.url += "/" + url::encode_segment(id);
   request.deadline = call_deadline;
   request.response_limit = answer_limit;
   request.headers.set("Accept", "application/json");

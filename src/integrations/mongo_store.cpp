@@ -183,7 +183,7 @@ asio::awaitable<std::vector<std::string>> MongoStore::ensure_defaults() {
   });
 }
 
-asio::awaitable<void> MongoStore::ping() { co_await pool_.ping(); }
+asio::awaitable<void> MongoStore::ping() { co_await pool_.ping(collection_name); }
 
 std::vector<ReadDocument> read_documents(db::MongoPool& pool, const crypto::Keyring& keyring) {
   return pool.run_blocking([&keyring](MongoSession& session) {

@@ -117,6 +117,10 @@ TEST(MongoFaults, WrongCredentialsAndUris) {
   EXPECT_EQ(await(MongoStore(right, keys()).ensure_defaults()).size(), 2U);
   db::MongoPool wrong({.uri = with("u:q@")});
   EXPECT_EQ(code_of([&] { await(MongoStore(wrong, keys()).list()); }), Code::unavailable);
+  await(MongoStore(right, keys()).ping());
+  EXPECT_THROW(await(MongoStore(wrong, keys()).ping()), db::CredentialsRefused);
+  db::MongoPool none({.uri = server->address() + "/x"});
+  EXPECT_THROW(await(MongoStore(none, keys()).ping()), db::CredentialsRefused);
 }
 
 TEST(MongoSettings, NameTheDatabase) {

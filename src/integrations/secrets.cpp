@@ -1,7 +1,13 @@
 #include "integrations/secrets.h"
 
+#include <algorithm>
 #include <array>
+#include <map>
+#include <optional>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/secret.h"
 
@@ -63,12 +69,75 @@ std::string to_key(const json::value& item, std::string_view name) {
   return member->is_number() ? to_json(*member) : std::string();
 }
 
-const json::value* find_by(const json::array& items, std::string_view name, const std::string& key) {
-  for (const auto& item : items) {
-    if (to_key(item, name) == key) return &item;
-  }
-  return nullptr;
+/// Whether the two differ in nothing but secrets.
+bool same_but_secrets(json::value a, json::value b, bool secret) {
+  std::string path;
+  const auto hide = [](json::string& text, const std::string&) { text = secret_mask; };
+  visit_secrets(a, secret, path, hide);
+  visit_secrets(b, secret, path, hide);
+  return a == b;
 }
+
+/// Finds what was stored of the items of a list that a client sent.
+class ItemMatcher {
+ public:
+  ItemMatcher(const json::array& sent, const json::array& stored, std::string_view list, bool secret)
+      : sent_(sent), stored_(stored), by_place_(list != "pages" || secret), secret_(secret) {
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+      auto key = find_key(sent[i], list);
+      if (!key.second.empty()) keyed_[key].sent.push_back(i);
+      keys_.push_back(std::move(key));
+    }
+    for (std::size_t i = 0; i < stored.size(); ++i) {
+      for (const auto name : key_names(list)) {
+        if (const auto found = keyed_.find({name, to_key(stored[i], name)}); found != keyed_.end()) found->second.stored.push_back(i);
+      }
+    }
+  }
+
+  const json::value* find(std::size_t at) {
+    const auto& key = keys_[at];
+    if (key.second.empty()) return by_place_ && sent_.size() == stored_.size() ? &stored_[at] : nullptr;
+    auto& places = keyed_.at(key);
+    if (places.stored.empty()) return nullptr;
+    if (places.sent.size() == 1 && places.stored.size() == 1) return &stored_[places.stored.front()];
+    if (!places.unchanged) places.unchanged = stand_where_they_stood(places);
+    return *places.unchanged ? &stored_[at] : nullptr;
+  }
+
+ private:
+  using Key = std::pair<std::string_view, std::string>;
+  struct Places {
+    std::vector<std::size_t> sent;
+    std::vector<std::size_t> stored;
+    std::optional<bool> unchanged;
+  };
+
+  /// A name that is itself a secret comes back as the mask and tells nothing.
+  static Key find_key(const json::value& item, std::string_view list) {
+    for (const auto name : key_names(list)) {
+      if (auto key = to_key(item, name); !key.empty() && key != secret_mask) return {name, std::move(key)};
+    }
+    return {};
+  }
+
+  static std::span<const std::string_view> key_names(std::string_view list) {
+    static constexpr std::array<std::string_view, 3> names = {"id", "page_id", "name"};
+    return list == "pages" ? std::span(names).subspan(1, 1) : std::span(names);
+  }
+
+  [[nodiscard]] bool stand_where_they_stood(const Places& places) const {
+    return sent_.size() == stored_.size() && places.sent == places.stored &&
+           std::ranges::all_of(places.sent, [this](std::size_t at) { return same_but_secrets(sent_[at], stored_[at], secret_); });
+  }
+
+  const json::array& sent_;
+  const json::array& stored_;
+  const bool by_place_;
+  const bool secret_;
+  std::vector<Key> keys_;
+  std::map<Key, Places> keyed_;
+};
 
 /// Reads what a client sent beside what is stored.
 class Restorer {
@@ -84,10 +153,12 @@ class Restorer {
         loc_.pop_back();
       }
     } else if (auto* array = sent.if_array()) {
+      static const json::array nothing;
       const auto* before = stored == nullptr ? nullptr : stored->if_array();
+      ItemMatcher matcher(*array, before == nullptr ? nothing : *before, name, secret);
       for (std::size_t i = 0; i < array->size(); ++i) {
         loc_.emplace_back(i);
-        restore((*array)[i], find_item(*array, i, before, name), secret, {});
+        restore((*array)[i], matcher.find(i), secret, {});
         loc_.pop_back();
       }
     } else if (auto* text = sent.if_string(); secret && text != nullptr) {
@@ -96,20 +167,6 @@ class Restorer {
   }
 
  private:
-  static const json::value* find_item(const json::array& sent, std::size_t at, const json::array* stored, std::string_view list) {
-    if (stored == nullptr) return nullptr;
-    constexpr std::array<std::string_view, 3> names = {"id", "page_id", "name"};
-    const json::value& item = sent[at];
-    if (list == "pages") {
-      const auto key = to_key(item, "page_id");
-      return key.empty() ? nullptr : find_by(*stored, "page_id", key);
-    }
-    for (const auto name : names) {
-      if (const auto key = to_key(item, name); !key.empty()) return find_by(*stored, name, key);
-    }
-    return sent.size() == stored->size() ? &(*stored)[at] : nullptr;
-  }
-
   void restore_text(json::value& sent, std::string_view text, const json::value* stored) {
     if (stored != nullptr && *stored == sent) return;
     if (text == secret_mask) {

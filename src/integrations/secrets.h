@@ -14,8 +14,9 @@ namespace loquat::integrations {
 [[nodiscard]] json::object mask_settings(const json::object& settings);
 
 /// Puts the stored secrets where the mask alone came back. Items of the list `pages` are matched by `page_id`; those of other lists by
-/// `id`, `page_id` or `name`, and where they have none of these by their place, if the list is as long as before. A mask that
-/// stands for nothing, any other secret with U+2022 in it and one that looks sealed are issues. `loc`: the place of the settings.
+/// `id`, `page_id` or `name`, and where they have none of these by their place, if the list is as long as before. Where several have the
+/// same one, all of them must stand where they stood and differ in nothing but secrets. A mask that stands for nothing, any other secret
+/// with U+2022 in it and one that looks sealed are issues. `loc`: the place of the settings.
 void restore_secrets(json::object& settings, const json::object& stored, json::array loc, schema::Issues& issues);
 
 /// For the database: the secrets sealed, bound to table, id and place. `settings` must be in clear.

@@ -38,6 +38,28 @@ TEST(Secrets, AMaskAloneMeansUnchanged) {
   EXPECT_EQ(restored(R"({"empty_token":"••••••••"})", settings), R"({"empty_token":""})");
 }
 
+TEST(Secrets, ItemsThatCannotBeToldApartStayWhereTheyStood) {
+  const auto same = [](std::string_view stored) { EXPECT_EQ(restored(text(mask_settings(object(stored))), stored), stored); };
+  constexpr std::string_view names = R"({"x":[{"name":"n","api_key":"1"},{"name":"n","api_key":"2"}]})";
+  same(names);
+  same(R"({"pages":[{"page_id":"1","page_access_token":"a"},{"page_id":"1","page_access_token":"b"}]})");
+  same(R"({"pages":[{"page_id":"1","page_access_token":"a"},{"page_id":1,"page_access_token":"b"}]})");
+  same(R"({"api_keys":[{"name":"a","value":"1"},{"name":"b","value":"2"}]})");
+  same(R"({"api_keys":[{"name":"a","value":"1"}]})");
+  same(R"({"my_secret":{"pages":[{"page_id":"1"},{"page_id":"2"}]}})");
+  EXPECT_EQ(restored(R"({"x":[{"name":"n","api_key":"new"},{"name":"n","api_key":"••••••••"}]})", names),
+            R"({"x":[{"name":"n","api_key":"new"},{"name":"n","api_key":"2"}]})");
+  for (const auto* sent :
+       {R"({"x":[{"name":"n","api_key":"••••••••"}]})", R"({"x":[{"name":"n","api_key":"••••••••","more":1},{"name":"n","api_key":"3"}]})",
+        R"({"x":[{"name":"n","api_key":"••••••••"},{"name":"m","api_key":"3"}]})",
+        R"({"x":[{"name":"n","api_key":"••••••••"},{"name":"n","api_key":"3"},{"name":"n","api_key":"4"}]})"}) {
+    EXPECT_EQ(restored(sent, names), R"(["body","settings","x",0,"api_key"])") << sent;
+  }
+  EXPECT_EQ(restored(R"({"pages":[{"page_id":"1","page_access_token":"••••••••"},{"page_id":"1","page_access_token":"c"}]})",
+                     R"({"pages":[{"page_id":"1","page_access_token":"a"}]})"),
+            R"(["body","settings","pages",0,"page_access_token"])");
+}
+
 TEST(Secrets, PagesAreMatchedByTheirIds) {
   EXPECT_EQ(
       restored(

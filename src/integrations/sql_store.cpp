@@ -129,28 +129,30 @@ bool insert_row(Connection& connection, const Integration& integration, const cr
 SqlStore::SqlStore(db::Database& database, std::shared_ptr<const crypto::Keyring> keyring)
     : database_(database),
       keyring_(std::move(keyring)),
-      lists_({.concurrent = 2},
+      lists_({.concurrent = 2, .wait_limit = database.pool_timeout()},
              make_run<async::Nothing, Listed>(database, db::Database::Mode::read,
                                               [keys = keyring_](Connection& connection, const std::vector<async::Nothing>& calls) {
                                                 auto all = std::make_shared<const std::vector<Integration>>(list_rows(connection, *keys));
                                                 return std::vector<async::Outcome<Listed>>(calls.size(), all);
                                               })),
-      finds_({.concurrent = 2}, make_run<std::string, std::optional<Integration>>(
-                                    database, db::Database::Mode::read,
-                                    [keys = keyring_](Connection& connection, const std::vector<std::string>& ids) {
-                                      const auto found = find_rows(connection, ids, false, *keys);
-                                      std::vector<async::Outcome<std::optional<Integration>>> outcomes;
-                                      outcomes.reserve(ids.size());
-                                      for (const auto& id : ids) {
-                                        const auto place = found.find(id);
-                                        outcomes.emplace_back(place == found.end() ? std::nullopt : std::optional(place->second));
-                                      }
-                                      return outcomes;
-                                    })),
-      updates_({}, make_run<Update, Updated>(database, db::Database::Mode::write,
-                                             [keys = keyring_](Connection& connection, const std::vector<Update>& updates) {
-                                               return update_all(connection, updates, *keys);
-                                             })) {}
+      finds_({.concurrent = 2, .wait_limit = database.pool_timeout()},
+             make_run<std::string, std::optional<Integration>>(
+                 database, db::Database::Mode::read,
+                 [keys = keyring_](Connection& connection, const std::vector<std::string>& ids) {
+                   const auto found = find_rows(connection, ids, false, *keys);
+                   std::vector<async::Outcome<std::optional<Integration>>> outcomes;
+                   outcomes.reserve(ids.size());
+                   for (const auto& id : ids) {
+                     const auto place = found.find(id);
+                     outcomes.emplace_back(place == found.end() ? std::nullopt : std::optional(place->second));
+                   }
+                   return outcomes;
+                 })),
+      updates_({.wait_limit = database.pool_timeout()},
+               make_run<Update, Updated>(database, db::Database::Mode::write,
+                                         [keys = keyring_](Connection& connection, const std::vector<Update>& updates) {
+                                           return update_all(connection, updates, *keys);
+                                         })) {}
 
 std::vector<async::Outcome<SqlStore::Updated>> SqlStore::update_all(Connection& connection, const std::vector<Update>& updates,
                                                                     const crypto::Keyring& keyring) {

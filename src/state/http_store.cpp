@@ -50,13 +50,6 @@ void require_success(const ClientResponse& response) {
   if (response.status < 200 || response.status >= 300) throw_refusal(response);
 }
 
-/// "." and ".." would be taken out of the path on the way.
-std::string segment(std::string_view text) {
-  if (text == ".") return "%2E";
-  if (text == "..") return "%2E%2E";
-  return url::percent_encode(text);
-}
-
 url::Pairs conversation_pairs(const chat::ConversationId& id) { return {{"channel", id.channel}, {"account", id.account}}; }
 
 url::Pairs thread_pairs(const ThreadQuery& query) {
@@ -150,14 +143,14 @@ asio::awaitable<std::optional<State>> HttpStore::find_one(Call call) {
 
 asio::awaitable<std::optional<State>> HttpStore::find_latest(const chat::ConversationId& conversation) {
   if (conversation.thread_id.empty()) co_return std::nullopt;
-  Call call{.path = "/" + segment(conversation.thread_id), .query = conversation_pairs(conversation)};
+  Call call{.path = "/" + url::encode_segment(conversation.thread_id), .query = conversation_pairs(conversation)};
   call.query.emplace_back("exact", "true");
   co_return co_await find_one(std::move(call));
 }
 
 asio::awaitable<std::optional<State>> HttpStore::find_latest(const ThreadQuery& query) {
   if (query.thread_id.empty()) co_return std::nullopt;
-  co_return co_await find_one(Call{.path = "/" + segment(query.thread_id), .query = thread_pairs(query)});
+  co_return co_await find_one(Call{.path = "/" + url::encode_segment(query.thread_id), .query = thread_pairs(query)});
 }
 
 asio::awaitable<std::optional<State>> HttpStore::find_by_message_id(const MessageId& id) {
@@ -176,7 +169,7 @@ asio::awaitable<HistoryPage> HttpStore::find_page(Call call) {
 
 asio::awaitable<HistoryPage> HttpStore::history(const ThreadQuery& query, std::size_t limit, std::optional<std::string> before) {
   if (query.thread_id.empty()) co_return HistoryPage{};
-  Call call{.path = "/" + segment(query.thread_id) + "/history", .query = thread_pairs(query)};
+  Call call{.path = "/" + url::encode_segment(query.thread_id) + "/history", .query = thread_pairs(query)};
   call.query.emplace_back("limit", std::to_string(limit));
   if (before) call.query.emplace_back("before", *before);
   co_return co_await find_page(std::move(call));
@@ -221,13 +214,14 @@ asio::awaitable<HistoryPage> HttpStore::search(const SearchQuery& query) {
 asio::awaitable<void> HttpStore::redact(const chat::ConversationId& conversation, const MessageId& id) {
   if (conversation.thread_id.empty()) co_return;
   require_success(co_await send(Call{.method = "DELETE",
-                                     .path = "/" + segment(conversation.thread_id) + "/messages/" + id.to_string(),
+                                     .path = "/" + url::encode_segment(conversation.thread_id) + "/messages/" + id.to_string(),
                                      .query = conversation_pairs(conversation)}));
 }
 
 asio::awaitable<bool> HttpStore::erase(const ThreadQuery& query) {
   if (query.thread_id.empty()) co_return false;
-  const auto response = co_await send(Call{.method = "DELETE", .path = "/" + segment(query.thread_id), .query = thread_pairs(query)});
+  const auto response =
+      co_await send(Call{.method = "DELETE", .path = "/" + url::encode_segment(query.thread_id), .query = thread_pairs(query)});
   require_success(response);
   co_return response.headers.get(erased_header) == "true";
 }

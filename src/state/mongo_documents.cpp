@@ -21,12 +21,6 @@ json::value read_or_null(const Bson& document, std::string_view name, json::kind
   return missing;
 }
 
-Time read_date(const Bson& document) {
-  if (const auto exact = document.find_integer("date_us")) return from_microseconds(*exact);
-  if (const auto date = document.find_time("date")) return *date;
-  return document.find_time("_id").value_or(Time());
-}
-
 }  // namespace
 
 Bson to_document(const State& state, std::int64_t written, std::string_view token) {
@@ -57,6 +51,12 @@ Bson to_document(const State& state, std::int64_t written, std::string_view toke
       .add("written", written)
       .add("token", token);
   return out;
+}
+
+Time read_date(const Bson& document) {
+  if (const auto exact = document.find_integer("date_us")) return from_microseconds(*exact);
+  if (const auto date = document.find_time("date")) return *date;
+  return document.find_time("_id").value_or(Time());
 }
 
 chat::ConversationId conversation_of(const Bson& document) {

@@ -18,6 +18,8 @@ inline constexpr std::string_view mongo_collection_name = "state";
 /// What a member must not be counts as left out.
 [[nodiscard]] State from_document(const db::Bson& document, std::int64_t old_version = 0,
                                   const std::optional<chat::ConversationId>& conversation = std::nullopt);
+/// Of a document whose date cannot be read: when its object id was made, else 1970.
+[[nodiscard]] Time read_date(const db::Bson& document);
 /// Facebook's pages are in the old messages' context.
 [[nodiscard]] chat::ConversationId conversation_of(const db::Bson& document);
 

@@ -352,6 +352,22 @@ std::size_t delete_rows(MongoCollection& collection, Time before, std::size_t li
   return deleted;
 }
 
+/// A date that is a text, as other writers store it, is found by no range and is sorted below all Dates. Where it cannot be read the date
+/// becomes what it was shown as, and the text is kept.
+std::size_t convert_dates(MongoCollection& collection) {
+  const auto documents = collection.find(Bson().add("date", Bson().add("$type", "string")), {.limit = rows_a_batch});
+  for (const auto& document : documents) {
+    const auto date = read_date(document);
+    Bson members;
+    members.add("date", date).add("date_us", to_microseconds(date));
+    if (!document.find_time("date")) members.add_same("date_text", document, "date");
+    Bson filter;
+    filter.add_same("_id", document, "_id").add_same("date", document, "date");
+    collection.update_many(filter, Bson().add("$set", members));
+  }
+  return documents.size();
+}
+
 void redact_row(MongoCollection& collection, const ConversationId& conversation, const MessageId& id) {
   Bson filter;
   filter.add("message_id", id.to_string())
@@ -439,12 +455,22 @@ asio::awaitable<bool> MongoStore::erase(const ThreadQuery& query) {
 }
 
 asio::awaitable<std::size_t> MongoStore::delete_older(std::chrono::hours age, std::chrono::hours dedup_age, std::size_t limit) {
+  while (co_await adopt_dates() > 0) {
+  }
   co_return co_await pool_.run([before = now() - std::max(age, dedup_age), limit](MongoSession& session) {
     MongoCollection collection(session, mongo_collection_name);
     return delete_rows(collection, before, limit);
   });
 }
 
-asio::awaitable<void> MongoStore::ping() { co_await pool_.ping(); }
+asio::awaitable<std::size_t> MongoStore::adopt_dates() {
+  co_return co_await pool_.run([indexed = indexed_](MongoSession& session) {
+    MongoCollection collection(session, mongo_collection_name);
+    ensure_indexes(collection, indexed);
+    return convert_dates(collection);
+  });
+}
+
+asio::awaitable<void> MongoStore::ping() { co_await pool_.ping(mongo_collection_name); }
 
 }  // namespace loquat::state

@@ -27,6 +27,10 @@ class MongoStore final : public Store {
   asio::awaitable<std::size_t> delete_older(std::chrono::hours age, std::chrono::hours dedup_age, std::size_t limit) override;
   asio::awaitable<void> ping() override;
 
+  /// Makes Dates of some of the dates that other writers stored as texts: how many, 0 when there are none (left). Filters, order and
+  /// retention do not see texts.
+  asio::awaitable<std::size_t> adopt_dates();
+
  private:
   db::MongoPool& pool_;
   std::shared_ptr<std::atomic<bool>> indexed_ = std::make_shared<std::atomic<bool>>(false);

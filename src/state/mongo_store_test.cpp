@@ -80,6 +80,33 @@ TEST(MongoOldStates, AreErasedAndAge) {
   EXPECT_TRUE(await(store.find_latest(ThreadQuery{"u", {}, {}})).has_value());
 }
 
+TEST(MongoOldStates, DatesThatAreTextsCount) {
+  LOQUAT_NEED_MONGO(uri);
+  db::MongoPool pool({.uri = uri});
+  MongoStore store(pool);
+  const auto add = [&](std::string_view thread, std::string_view date) {
+    pool.run_blocking([&](MongoSession& session) {
+      Bson document;
+      document.add_object_id("_id").add("thread_id", thread).add("user_message", json::object{{"text", "x"}}).add("date", date);
+      MongoCollection(session, "state").insert(document);
+    });
+  };
+  for (int i = 0; i < 3; ++i) add("a", "2024-03-04T05:06:07.123456+02:00");
+  add("b", "some day");
+  insert_old(pool, "c", "a real date", parse_iso8601("2023-01-01").value());
+  EXPECT_EQ(await(store.adopt_dates()), 4U);
+  EXPECT_EQ(await(store.adopt_dates()), 0U);
+  const auto threads = await(store.threads(1, 10, parse_iso8601("2022-01-01"), parse_iso8601("2024-12-31")));
+  ASSERT_EQ(threads.items.size(), 2U);
+  EXPECT_EQ(threads.items[0].thread_id, "a");
+  EXPECT_EQ(to_iso8601(threads.items[0].date), "2024-03-04T03:06:07.123456+00:00");
+  EXPECT_EQ(threads.items[1].thread_id, "c");
+  EXPECT_LT(now() - await(store.find_latest(ThreadQuery{"b", {}, {}})).value().date, std::chrono::hours(1)) << "when its id was made";
+  add("a", "2020-01-01T00:00:00+00:00");
+  add("a", "2020-01-01T00:00:00+00:00");
+  EXPECT_EQ(await(store.delete_older(std::chrono::hours(24), std::chrono::hours(24), 100)), 4U) << "all of a but its newest";
+}
+
 TEST(MongoStates, NamesThatMongoCannotHoldAreRefused) {
   LOQUAT_NEED_MONGO(uri);
   db::MongoPool pool({.uri = uri});

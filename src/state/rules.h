@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "core/error.h"
 #include "state/state.h"
@@ -16,7 +18,17 @@ namespace loquat::state {
 [[nodiscard]] inline Error moved_on(std::int64_t newest) {
   return {Code::conflict, "the conversation has moved on: its latest version is " + std::to_string(newest)};
 }
-[[nodiscard]] inline Error foreign_message_id() { return {Code::conflict, "this message_id belongs to another conversation"}; }
+/// The id that stands for an idempotency key of a client's within its conversation.
+[[nodiscard]] inline MessageId message_id_of_key(const chat::ConversationId& conversation, std::string_view key) {
+  return MessageId::of_key("state\x1f" + conversation.to_key() + '\x1f' + std::string(key));
+}
+
+inline constexpr std::string_view foreign_message_id_text = "this message_id belongs to another conversation";
+[[nodiscard]] inline Error foreign_message_id() { return {Code::conflict, std::string(foreign_message_id_text)}; }
+/// Of any store, over HTTP too.
+[[nodiscard]] inline bool is_foreign_message_id(const Error& error) {
+  return error.code() == Code::conflict && error.what() == foreign_message_id_text;
+}
 
 /// The row that an erasure leaves.
 [[nodiscard]] inline State make_tombstone(const chat::ConversationId& conversation, std::int64_t version) {

@@ -44,19 +44,19 @@ class SqlStore final : public Store {
  public:
   explicit SqlStore(db::Database& database)
       : database_(database),
-        appends_({256, writers(database)},
+        appends_({.concurrent = writers(database), .wait_limit = database.pool_timeout()},
                  [&database](std::vector<AppendCall> calls, async::Batcher<AppendCall, Appended>::Done done) {
                    append_batch(database, std::move(calls), std::move(done));
                  }),
-        latest_({256, 2},
+        latest_({.concurrent = 2, .wait_limit = database.pool_timeout()},
                 make_reader<chat::ConversationId>(
                     database, [](db::Connection& c, std::span<const chat::ConversationId> keys) { return find_latest_rows(c, keys); })),
-        by_thread_({256, 2},
+        by_thread_({.concurrent = 2, .wait_limit = database.pool_timeout()},
                    make_reader<ThreadQuery>(
                        database, [](db::Connection& c, std::span<const ThreadQuery> keys) { return find_rows_by_thread(c, keys); })),
-        by_id_({256, 2}, make_reader<MessageId>(database, [](db::Connection& c, std::span<const MessageId> keys) {
-                 return find_rows_by_message_id(c, keys);
-               })) {}
+        by_id_({.concurrent = 2, .wait_limit = database.pool_timeout()},
+               make_reader<MessageId>(
+                   database, [](db::Connection& c, std::span<const MessageId> keys) { return find_rows_by_message_id(c, keys); })) {}
 
   asio::awaitable<Appended> append(State state, std::optional<std::int64_t> expected) override {
     co_return co_await appends_.call({std::move(state), expected}, busy());

@@ -7,6 +7,7 @@
 
 #include "core/lax_values.h"
 #include "core/schema.h"
+#include "state/rules.h"
 
 namespace loquat::state {
 namespace {
@@ -86,7 +87,7 @@ void check_key(std::string_view name, const std::string& text, schema::Issues& i
 // Any text may serve as an idempotency key; what is no id of ours becomes one, within its conversation.
 MessageId to_message_id(const chat::ConversationId& conversation, const std::string& text) {
   if (const auto id = MessageId::parse(text)) return *id;
-  return MessageId::of_key("state\x1f" + conversation.to_key() + '\x1f' + text);
+  return message_id_of_key(conversation, text);
 }
 
 }  // namespace

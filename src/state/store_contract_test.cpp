@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "state/client_keys.h"
 #include "state/store_fixture.h"
 
 // What every adapter of the port promises.
@@ -369,6 +370,26 @@ TEST_P(StoreContract, OneMessageIdManyTimesAtOnce) {
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(fresh, 10);
   EXPECT_EQ(latest("t").value().version, 10);
+}
+
+TEST_P(StoreContract, AClientsKeyCountsWithinItsConversation) {
+  const auto id = MessageId::random();
+  const auto append_key = [&](const std::string& thread) {
+    auto state = make(thread);
+    state.message_id = id;
+    return await(append_of_client(store(), std::move(state), {}));
+  };
+  const auto first = append_key("one");
+  const auto second = append_key("two");
+  EXPECT_EQ(first.state.message_id, id);
+  EXPECT_FALSE(second.existed);
+  EXPECT_NE(second.state.message_id, id);
+  for (const auto& [thread, known] : {std::pair("one", first), std::pair("two", second)}) {
+    const auto again = append_key(thread);
+    EXPECT_TRUE(again.existed);
+    EXPECT_EQ(again.state.message_id, known.state.message_id);
+    EXPECT_EQ(again.state.version, 1);
+  }
 }
 
 TEST_P(StoreContract, Ping) { await(store().ping()); }

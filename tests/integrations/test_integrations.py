@@ -85,6 +85,17 @@ def test_all_four_spellings(service, root, name):
         assert answer.status == 404 and answer.json() == NOT_FOUND
 
 
+@pytest.mark.parametrize("dots", [".", ".."])
+def test_ids_that_look_like_folders(service, dots):
+    create(service, dots)
+    path = "/integrations/" + dots.replace(".", "%2E")
+    assert service.get(path).json()["id"] == dots
+    assert service.call("PATCH", path, {"status": True}).json()["status"] is True
+    assert service.call("PUT", path, new(dots, name="M")).json()["name"] == "M"
+    assert service.call("DELETE", path).status == 204
+    assert service.get(path).status == 404 and service.call("PATCH", path, {}).status == 404
+
+
 def test_order_of_creation(service):
     names = [next(service.names) + suffix for suffix in ("z", "a", "m")]
     for each in names:
@@ -253,6 +264,17 @@ def test_masks_that_come_back(service, name):
     assert service.call("PATCH", path, {"settings": seen["settings"] | {"secret": "new", "app_secret": ""}}).status == 200
     after = clear(service, name)["settings"]
     assert (after["secret"], after["app_secret"], after["page_access_token"]) == ("new", "", "s2")
+
+
+def test_masks_of_items_that_look_alike(service, name):
+    settings = {"x": [{"name": "n", "api_key": "1"}, {"name": "n", "api_key": "2"}], "pages": [{"page_id": "1", "page_access_token": "a"}, {"page_id": "1", "page_access_token": "b"}]}
+    create(service, name, settings=settings)
+    path = f"/integrations/{name}"
+    seen = service.get(path).json()
+    assert service.call("PUT", path, seen).status == 200 and clear(service, name)["settings"] == settings
+    for key in ("x", "pages"):
+        assert service.call("PATCH", path, {"settings": {key: seen["settings"][key][1:]}}).status == 422
+    assert clear(service, name)["settings"] == settings
 
 
 def test_logs_hold_no_secret(service, name):

@@ -54,6 +54,37 @@ def test_a_database_that_hangs_is_503_and_heals(start, mongo):
         server.stop()
 
 
+def test_wrong_credentials_end_the_start(start, mongo):
+    server = MongoServer("-Duser=u", "-Dpassword=p")
+    if server.process is None:
+        pytest.skip("this MongoDB server is not ours to set a password of")
+    host = server.address.removeprefix("mongodb://")
+    try:
+        for credentials in ("", "u:wrong@"):
+            for target, setting in (("integrations", "MONGODB_URI"), ("state", "STATE_URL")):
+                process = start(target, env=TOKENS | {setting: f"mongodb://{credentials}{host}/x?authSource=admin"}, ready=False)
+                assert process.process.wait(30) == 1
+                assert "MongoDB refuses the user or the password" in process.output() and "wrong" not in process.output()
+        right = start("integrations", "state", env=TOKENS | {name: f"mongodb://u:p@{host}/x?authSource=admin" for name in ("MONGODB_URI", "STATE_URL")})
+        assert call(right, "POST", "/states", {"thread_id": "t"}).status == 201
+    finally:
+        server.stop()
+
+
+def test_dates_that_are_texts(start, mongo):
+    pymongo = pytest.importorskip("pymongo")
+    uri = mongo.uri()
+    collection = pymongo.MongoClient(uri).get_default_database()["state"]
+    for thread, date in (("old", "2024-01-05T10:00:00+02:00"), ("old", "2024-01-06T10:00:00+00:00"), ("newer", "2024-02-01T00:00:00.5+00:00")):
+        collection.insert_one({"thread_id": thread, "user_message": {"text": "x", "channel": "rest"}, "complete": False, "date": date})
+    service = start("state", env=TOKENS | {"STATE_URL": uri})
+    assert call(service, "POST", "/states", {"thread_id": "between", "date": "2024-01-20"}).status == 201
+    listed = call(service, "GET", "/states?start_date=2024-01-01").json()
+    assert [(one["thread_id"], one["date"]) for one in listed["items"]] == [
+        ("newer", "2024-02-01T00:00:00.500000+00:00"), ("between", "2024-01-20T00:00:00+00:00"), ("old", "2024-01-06T10:00:00+00:00")]
+    assert call(service, "GET", "/states?start_date=2024-01-01&end_date=2024-01-05T09:00:00Z").json()["total"] == 1
+
+
 @pytest.mark.parametrize("kind", ["http", "postgres", "mongodb"])
 def test_a_change_reaches_the_messenger_within_two_seconds(start, folder, kind, request):
     if kind == "http":

@@ -97,6 +97,14 @@ def test_print_config(folder):
     assert "db.example" in done.stdout and "(states)" in done.stdout
 
 
+def test_print_config_masks_every_password(folder):
+    env = {"API_PROXY": "http://u:pw22@p:1", "GRAPH_API_URL": "https://u:pw22@graph.example", "MONGODB_URI": "mongodb://h/d?authMechanismProperties=AWS_SESSION_TOKEN:pw22",
+           "DATABASE_URL": "postgresql://h/d?sslpassword=pw22&password=pw22", "STATE_URL": "https://u:pw22@states.example", "ADMIN_TOKEN": "pw22://x"}
+    done = run("print-config", env=env)
+    assert "pw22" not in done.stdout + done.stderr and "http://u:***@p:1" in done.stdout
+    assert "pw22" not in run("print-config", env={"API_PROXY": "u:pw22@p:1"}).stdout
+
+
 def test_an_unknown_key_in_the_file_is_an_error(folder):
     config = folder / "loquat.toml"
     config.write_text('PROT = 9000\n[server]\nhost = "x"\n')

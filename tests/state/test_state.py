@@ -131,7 +131,8 @@ def test_any_thread_id(service, thread):
 
 @pytest.mark.parametrize("body, expected", [
     ({}, [("missing", ["body", "thread_id"], MISSING)]), ({"thread_id": 1}, [("string_type", ["body", "thread_id"], TEXT)]), ({"thread_id": None}, [("string_type", ["body", "thread_id"], TEXT)]),
-    ({"thread_id": "w", "date": "soon"}, None), ({"thread_id": "w", "complete": "perhaps"}, None), ({"thread_id": "w", "context": []}, None), ([], None), ("x", None), (b"{bad", None), (b"", None),
+    ({"thread_id": "w", "date": "soon"}, None), ({"thread_id": "w", "date": "9999-12-31T23:59:59-01:00"}, [("datetime_parsing", ["body", "date"], "Input should be a valid datetime, year 10000 is out of range")]),
+    ({"thread_id": "w", "date": "0001-01-01T00:00:00+14:00"}, [("datetime_parsing", ["body", "date"], "Input should be a valid datetime, year 0 is out of range")]), ({"thread_id": "w", "complete": "perhaps"}, None), ({"thread_id": "w", "context": []}, None), ([], None), ("x", None), (b"{bad", None), (b"", None),
 ])
 def test_wrong_bodies(service, body, expected):
     answer = service.post("/states", json.dumps(body) if isinstance(body, str) else body, {"Content-Type": "application/json"})
@@ -220,7 +221,7 @@ def test_threads(service):
     assert [item["thread_id"] for item in service.get(f"/states/?{window}&page=3&limit=2").json()["items"]] == [people[0]]
     assert service.get(f"/states?{window}&page=9&limit=2").json()["items"] == []
     assert service.get("/states?start_date=2001-01-02T00:00:00Z&end_date=2001-01-03T12:00:00Z").json()["total"] == 2
-    for wrong in ("page=0", "limit=0", "limit=1001", "start_date=x"):
+    for wrong in ("page=0", "limit=0", "limit=1001", "start_date=x", "end_date=9999-12-31T23:59:59-01:00"):
         assert service.get(f"/states?{wrong}").status == 422
 
 
@@ -482,6 +483,32 @@ def test_a_store_that_freezes(start, postgres):
         assert time.monotonic() - began < 4
     assert eventually(lambda: process.get("/readiness").status == 200, 20)
     assert append(process, "t").json()["version"] == 2
+
+
+def test_who_waits_too_long_for_a_connection_is_refused(start, postgres):
+    url = postgres.database()
+    process = start("state", env={"DB_URL": url, "DB_POOL_SIZE": "2", "DB_MAX_OVERFLOW": "1", "DB_POOL_TIMEOUT": "1"})
+    for n in range(8):
+        assert append(process, f"t{n}").status == 201
+    lock = "BEGIN; LOCK TABLE states, threads IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(8); COMMIT"
+
+    def ask(path):
+        began = time.monotonic()
+        answer = process.get(path, timeout=60)
+        return answer, time.monotonic() - began
+
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        holding = pool.submit(postgres.sql, lock, url)
+        assert eventually(lambda: postgres.sql("SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'states'::regclass", url).strip())
+        first = [pool.submit(ask, f"/states?page={n}") for n in range(1, 4)]
+        time.sleep(0.5)
+        later = [pool.submit(ask, f"/states/t{n}") for n in range(8)] + [pool.submit(ask, "/states?page=1") for _ in range(8)]
+        for each in later:
+            answer, took = each.result()
+            assert answer.status == 503 and answer.json()["detail"].startswith("the service is busy") and took < 5, (answer, took)
+        assert not any(each.done() for each in first), "all connections were busy meanwhile"
+        holding.result()
+        assert [each.result()[0].status for each in first] == [200] * 3
 
 
 def test_a_database_that_comes_later(start):

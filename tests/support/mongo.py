@@ -48,13 +48,13 @@ class MongoServer:
     def available():
         return bool(os.environ.get("LOQUAT_TEST_MONGODB_URI")) or all(shutil.which(program) for program in ("java", "javac", "mvn"))
 
-    def __init__(self):
+    def __init__(self, *options):
         self.process, self.count = None, 0
         self.address = os.environ.get("LOQUAT_TEST_MONGODB_URI", "").rstrip("/")
         if self.address:
             return
         subprocess.run([ROOT / "tests/mongo/build.sh", self.built], check=True, stdout=subprocess.DEVNULL)
-        self.process = subprocess.Popen(["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off",
+        self.process = subprocess.Popen(["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", *options,
                                          "-cp", f"{self.built}/classes:{self.built}/lib/*", "TestMongo", "0"], stdout=subprocess.PIPE, text=True)
         word, self.address = self.process.stdout.readline().split()
         assert word == "ready"
