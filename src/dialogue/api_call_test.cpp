@@ -208,6 +208,15 @@ TEST(ApiCall, retries_only_what_may_be_repeated) {
   EXPECT_EQ(posts, 1);
 }
 
+TEST(ApiCall, a_kept_connection_that_dies_costs_one_of_the_two_tries) {
+  std::atomic<int> count = 0;
+  Api api([&count](const std::string&) { return ++count == 1 ? make_answer("1", json_type) : std::string(); });
+  test::Talk talk(bot_with(details(api.url("/"))));
+  EXPECT_EQ(ask(talk), "1");
+  EXPECT_EQ(ask(talk), not_available);
+  EXPECT_EQ(count, 3);
+}
+
 TEST(ApiCall, urls_that_are_none) {
   for (const auto* url : {"", "nonsense", "file:///etc/passwd", "http://", "http://127.0.0.1:1/", "{{ 1 / 0 }}", "{{ x | nosuch }}"}) {
     EXPECT_EQ(ask(bot_with(details(url))), not_available) << url;
