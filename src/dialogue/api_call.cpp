@@ -164,6 +164,7 @@ asio::awaitable<std::expected<json::value, std::string>> perform(ApiTransport tr
   request.proxy = transport.proxy;
   request.addresses = transport.addresses;
   request.deadline = deadline;
+  request.may_repeat = false;  // the second try is ours
   const auto end = Clock::now() + deadline;
   auto response = co_await transport.client->send(request);
   if (may_retry(request, response)) {
@@ -171,6 +172,7 @@ asio::awaitable<std::expected<json::value, std::string>> perform(ApiTransport tr
     if (left > least_for_retry) {
       co_await async::sleep_for(retry_pause);
       request.deadline = left;
+      request.fresh_connection = true;  // the kept ones have perhaps died with the first
       response = co_await transport.client->send(std::move(request));
     }
   }

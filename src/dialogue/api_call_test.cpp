@@ -172,6 +172,26 @@ TEST(ApiCall, redirects) {
   EXPECT_EQ(ask(bot_with(details(api.url("/loop")))), not_available);
 }
 
+TEST(ApiCall, a_redirect_to_another_origin_keeps_the_key_but_no_secret) {
+  Api there("1");
+  for (const auto& [method, status, then] : std::vector<std::array<const char*, 3>>{{"POST", "307 Temporary Redirect", "POST"},
+                                                                                    {"PUT", "308 Permanent Redirect", "PUT"},
+                                                                                    {"POST", "301 Moved Permanently", "GET"},
+                                                                                    {"GET", "302 Found", "GET"}}) {
+    Api here([&there, status](const std::string&) { return make_answer("", "Location: " + there.url("/") + "\r\n", status); });
+    test::Talk talk(
+        bot_with(R"("url":")" + here.url("/") + R"(","requestType":")" + method +
+                 R"(","headers":[{"headerKey":"Authorization","headerValue":"secret"},{"headerKey":"Cookie","headerValue":"secret"}])"));
+    talk.message_id = MessageId::of_key("m");
+    EXPECT_EQ(ask(talk), "1");
+    EXPECT_THAT(here.last(), HasSubstr("Authorization: secret"));
+    EXPECT_THAT(there.last(), StartsWith(std::string(then) + " "));
+    EXPECT_THAT(there.last(), HasSubstr("Idempotency-Key: " + MessageId::of_key("m").to_string() + "\r\n"));
+    EXPECT_THAT(there.last(), HasSubstr("Accept: application/json"));
+    EXPECT_THAT(there.last(), Not(HasSubstr("secret")));
+  }
+}
+
 TEST(ApiCall, retries_only_what_may_be_repeated) {
   int count = 0;
   Api flaky([&count](const std::string&) { return ++count == 1 ? std::string() : make_answer("1", json_type); });
@@ -186,6 +206,15 @@ TEST(ApiCall, retries_only_what_may_be_repeated) {
   Api post([&posts](const std::string&) { return ++posts == 1 ? std::string() : make_answer("3", json_type); });
   EXPECT_EQ(ask(bot_with(details(post.url("/"), "POST"))), not_available);
   EXPECT_EQ(posts, 1);
+}
+
+TEST(ApiCall, a_kept_connection_that_dies_costs_one_of_the_two_tries) {
+  std::atomic<int> count = 0;
+  Api api([&count](const std::string&) { return ++count == 1 ? make_answer("1", json_type) : std::string(); });
+  test::Talk talk(bot_with(details(api.url("/"))));
+  EXPECT_EQ(ask(talk), "1");
+  EXPECT_EQ(ask(talk), not_available);
+  EXPECT_EQ(count, 3);
 }
 
 TEST(ApiCall, urls_that_are_none) {

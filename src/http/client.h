@@ -27,7 +27,9 @@ struct ClientRequest {
   std::chrono::milliseconds deadline{30'000};  ///< for everything: look-up, connect, send, answer
   std::chrono::milliseconds connect_deadline{5'000};
   std::size_t response_limit = std::size_t{1} << 20U;  ///< bytes
-  unsigned max_redirects = 0;                          ///< followed by us; across origins the request's own headers are dropped
+  unsigned max_redirects = 0;                          ///< followed by us; across origins headers are dropped (make_redirect)
+  bool may_repeat = true;         ///< an idempotent one, once, over a new connection, when a kept one dies before an answer begins
+  bool fresh_connection = false;  ///< takes no kept one
   bool use_environment_proxy = true;
   std::string proxy;                         ///< overrides the environment's
   const AddressPolicy* addresses = nullptr;  ///< null: any; must outlive the call

@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <latch>
 
 #include "async/timeout.h"
 #include "http/client_fixture.h"
@@ -162,6 +163,50 @@ TEST_F(ClientTest, RepeatsAGetOnceItsKeptConnectionDied) {
   EXPECT_EQ(get(server.url()).body, "ok");
   EXPECT_EQ(seen, 3);
   EXPECT_EQ(server.connections(), 2);
+}
+
+/// Answers its first `kept` connections once all of them have asked, and is dead after that: it reads every request, and closes.
+class DyingServer {
+ public:
+  explicit DyingServer(int kept)
+      : all_(kept), server_([this, kept](tcp::socket& socket, int number) {
+          if (number <= kept) {
+            read_request(socket);
+            all_.arrive_and_wait();
+            test::write(socket, make_answer("ok"));
+          }
+          if (read_request(socket).empty()) return;
+          (number <= kept ? over_kept : over_new)++;
+        }) {}
+  [[nodiscard]] std::string url() const { return server_.url(); }
+
+  std::atomic<int> over_kept = 0;
+  std::atomic<int> over_new = 0;
+
+ private:
+  std::latch all_;
+  Server server_;
+};
+
+TEST_F(ClientTest, RepeatsOnceAndOverANewConnection) {
+  DyingServer server(8);
+  for (const auto& response : send_all(std::vector<ClientRequest>(8, make_request("GET", server.url())))) EXPECT_EQ(response.body, "ok");
+  auto request = make_request("GET", server.url());
+  EXPECT_EQ(send(request).failure, Failure::unknown);
+  EXPECT_EQ(server.over_kept, 1);
+  EXPECT_EQ(server.over_new, 1);
+  request.may_repeat = false;
+  EXPECT_EQ(send(request).failure, Failure::unknown);
+  EXPECT_EQ(server.over_kept, 2);
+  EXPECT_EQ(server.over_new, 1);
+  request.fresh_connection = true;
+  request.may_repeat = true;
+  EXPECT_EQ(send(request).failure, Failure::unknown);
+  EXPECT_EQ(server.over_kept, 2);
+  EXPECT_EQ(server.over_new, 2);
+  // The handle that was used for this takes kept connections again.
+  EXPECT_EQ(send(make_request("POST", server.url(), "x")).failure, Failure::unknown);
+  EXPECT_EQ(server.over_kept, 3);
 }
 
 TEST_F(ClientTest, KnowsWhatWasNotSent) {

@@ -111,7 +111,8 @@ bool Transfer::prepare(const ClientRequest& request, std::chrono::milliseconds t
   set_proxy(request);
   return set(easy_, CURLOPT_URL, request.url.c_str()) && set(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(whole.count())) &&
          set(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(connect.count())) &&
-         set(easy_, CURLOPT_MAXAGE_CONN, static_cast<long>(idle_limit.count())) && set_headers(request) && set_method(request);
+         set(easy_, CURLOPT_MAXAGE_CONN, static_cast<long>(idle_limit.count())) &&
+         set(easy_, CURLOPT_FRESH_CONNECT, request.fresh_connection ? 1L : 0L) && set_headers(request) && set_method(request);
 }
 
 bool Transfer::set_method(const ClientRequest& request) {
@@ -211,9 +212,10 @@ void Transfer::read_header(std::string_view line) {
 /// libcurl calls this when the connection stands, right before each sending of the request. It repeats a request by itself
 /// when a connection it had kept dies before the first byte of an answer: usually the server had closed it for idleness, and
 /// nobody has read the request. But a server that dies, or is killed, while it works on the request looks the same. So the
-/// repetition is left to libcurl for idempotent methods, and when not one byte of the first attempt went out; anything else
-/// ends as Failure::unknown and the caller, who knows what the request does, decides. The case is rare: libcurl looks for a
-/// closing before it uses a kept connection, and connections are not used close to the end of the server's idle time.
+/// repetition is left to libcurl for idempotent methods, unless the request says otherwise, and when not one byte of the first
+/// attempt went out; anything else ends as Failure::unknown and the caller, who knows what the request does, decides. It goes
+/// over a new connection: libcurl would take up to five more kept ones, which have often died together. The case is rare: libcurl looks for
+/// a closing before it uses a kept connection, and connections are not used close to the end of the server's idle time.
 int Transfer::on_connected(void* self, char* remote_address, char* /*local_address*/, int /*remote_port*/, int /*local_port*/) noexcept {
   auto& me = *static_cast<Transfer*>(self);
   // A kept connection was perhaps opened for a request without a policy.
@@ -226,11 +228,13 @@ int Transfer::on_connected(void* self, char* remote_address, char* /*local_addre
   }
   const long sent = me.bytes_sent();
   if (me.attempts_ == 0) me.sent_before_ = sent;
-  if (me.attempts_ > 0 && sent > me.sent_before_ && !is_idempotent(me.request_->method)) {
+  const bool repeatable = me.request_->may_repeat && is_idempotent(me.request_->method);
+  if (me.attempts_ > 0 && sent > me.sent_before_ && !repeatable) {
     me.repeat_refused_ = true;
     return CURL_PREREQFUNC_ABORT;
   }
   ++me.attempts_;
+  set(me.easy_, CURLOPT_FRESH_CONNECT, 1L);  // for a repetition
   return CURL_PREREQFUNC_OK;
 }
 

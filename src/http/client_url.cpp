@@ -46,13 +46,19 @@ bool is_token(std::string_view text) {
 
 bool is_redirect(unsigned status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
 
+/// What another origin is told too: it names nobody, and without the key a repetition would look like a second request.
+bool crosses_origins(std::string_view name) {
+  return std::ranges::any_of(std::array{"accept", "content-type", "idempotency-key"},
+                             [name](const char* kept) { return text::equal_ignoring_ascii_case(name, kept); });
+}
+
 /// The headers for the next hop.
 Headers keep_headers(const Headers& headers, bool same_origin, bool keeps_body) {
   Headers kept;
   for (const auto& [name, value] : headers.all()) {
     const bool describes_body = text::to_lower_ascii(name).starts_with("content-");
     if (describes_body && !keeps_body) continue;
-    if (same_origin || text::equal_ignoring_ascii_case(name, "content-type")) kept.add(name, value);
+    if (same_origin || crosses_origins(name)) kept.add(name, value);
   }
   return kept;
 }

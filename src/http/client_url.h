@@ -25,8 +25,8 @@ namespace loquat::http {
 [[nodiscard]] bool is_idempotent(std::string_view method) noexcept;
 
 /// The request that follows `response` (RFC 9110, 15.4): 303, and 301 or 302 to a POST, become GET without a body; across
-/// origins (scheme, host, port) the request's headers are dropped except the type of a body that is sent again, and
-/// credentials in the new URL never count. Empty when the response is no redirect to an http or https URL.
+/// origins (scheme, host, port) the request's headers are dropped except Accept, Idempotency-Key and the type of a body that is
+/// sent again, and credentials in the new URL never count. Empty when the response is no redirect to an http or https URL.
 [[nodiscard]] std::optional<ClientRequest> make_redirect(const ClientRequest& request, const ClientResponse& response);
 
 /// The address when the URL's host is one ("http://127.1/" too) rather than a name.

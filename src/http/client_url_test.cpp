@@ -89,6 +89,25 @@ TEST(Redirect, FollowsTheTable) {
   }
 }
 
+TEST(Redirect, TakesToAnotherOriginWhatNamesNobody) {
+  for (const unsigned status : {301U, 302U, 303U, 307U, 308U}) {
+    auto request = make_post("http://a/x");
+    for (const auto* name : {"Cookie", "Proxy-Authorization", "User-Agent", "X-Idempotency-Key", "idempotency-key", "ACCEPT"}) {
+      request.headers.add(name, "v");
+    }
+    const bool stays = status >= 307;
+    for (const auto* location : {"https://a/x", "http://b/x", "http://a:81/x"}) {
+      const auto next = make_redirect(request, make_answer(status, location));
+      ASSERT_TRUE(next);
+      EXPECT_EQ(next->method, stays ? "POST" : "GET");
+      EXPECT_EQ(next->headers.get("Idempotency-Key"), "v");
+      EXPECT_EQ(next->headers.get("Accept"), "v");
+      EXPECT_EQ(next->headers.find("Content-Type").has_value(), stays);
+      EXPECT_EQ(next->headers.all().size(), stays ? 3U : 2U) << status << " " << location;
+    }
+  }
+}
+
 TEST(Redirect, KeepsTheMethodsThatStay) {
   ClientRequest request;
   request.url = "http://a/";

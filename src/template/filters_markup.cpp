@@ -204,9 +204,11 @@ Value urlize_filter(Runtime& rt, const Value& value, const Args& args) {
     }
   }
   const Value escaped = escape_value(rt, value);
-  rt.charge_bytes(escaped.string->size * 16);
+  rt.charge_bytes(escaped.string->size * (16 + style.schemes.size()));
   rt.memory.check(escaped.string->size * 8);
-  return rt.str(urlize(escaped.text(), style), rt.autoescape() ? Str::markup : std::uint8_t{0});
+  Builder out(rt.memory);
+  urlize(escaped.text(), style, out);
+  return finish(rt, out, rt.autoescape() ? Str::markup : std::uint8_t{0});
 }
 
 constexpr std::array<NamedNative, 8> table{{{"e", escape_filter},

@@ -145,6 +145,30 @@ TEST(TemplateLimits, EachLimitHolds) {
   EXPECT_EQ(failure("{% macro m(n) %}{% if n %}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(10) }}", {}, {.depth = 20}), "");
 }
 
+/// A megabyte of what a user typed, within the ordinary limits: most of these took minutes when the time was quadratic.
+TEST(TemplateLimits, LargeTextsAreUrlized) {
+  constexpr std::size_t size = 1'000'000;
+  const std::string half_at = "a" + nested("@", ".", "x", size / 2);
+  const std::string brackets = "x" + nested("(", "y", ")", size / 2);
+  const std::string escaped = "x" + nested("<", "y", ">", size / 20);
+  for (const auto& [text, length] : std::vector<std::pair<std::string, std::size_t>>{
+           {nested("a@", "", "", size / 2), size},
+           {nested("@a.", "", "", size / 3), size / 3 * 3},
+           {half_at, half_at.size()},
+           {nested("a@", "b.co", "", size / 2), 2 * (size + 4) + 22},
+           {brackets, brackets.size()},
+           {escaped, 2 + size / 20 * 8},
+           {nested("(", "", ")", size / 2), size},
+           {nested("www.", "", "", size / 4), 2 * (size - 1) + 39},
+           {nested("a.", "com", "", size / 2), size + 3},
+           {"http://" + nested("a.", "com", "", size / 2), 2 * (size + 10) + 30},
+       }) {
+    const json::object data{{"text", text}};
+    EXPECT_EQ(Template::compile("{{ text|urlize|length }}").render(data), std::to_string(length)) << text.substr(0, 20);
+    EXPECT_NE(failure("{{ text|urlize|length }}", data, {.steps = text.size() / 64}), "") << text.substr(0, 20);
+  }
+}
+
 TEST(TemplateLimits, PathologicalSearches) {
   const json::object data{{"hay", std::string(200'000, 'a')}, {"needle", std::string(100'000, 'a') + "b"}};
   for (const char* source :

@@ -38,13 +38,15 @@ namespace {
   return text.size() >= 2 && text.size() <= 63 && std::ranges::all_of(text, ascii_letter);
 }
 
-[[nodiscard]] std::vector<std::string_view> labels_of(std::string_view host) {
-  std::vector<std::string_view> labels;
+/// Whether `valid` holds for every part between dots.
+[[nodiscard]] bool all_labels(std::string_view host, bool (*valid)(std::string_view)) {
   while (true) {
     const std::size_t dot = std::min(host.find('.'), host.size());
-    labels.push_back(host.substr(0, dot));
+    if (!valid(host.substr(0, dot))) {
+      return false;
+    }
     if (dot == host.size()) {
-      return labels;
+      return true;
     }
     host.remove_prefix(dot + 1);
   }
@@ -52,25 +54,28 @@ namespace {
 
 [[nodiscard]] bool is_known_domain(std::string_view host) {
   static constexpr std::array<std::string_view, 8> known{"com", "net", "int", "edu", "gov", "org", "info", "mil"};
-  const std::vector<std::string_view> labels = labels_of(host);
-  return labels.size() >= 2 && std::ranges::find(known, to_lower(labels.back())) != known.end() &&
-         std::all_of(labels.begin(), labels.end() - 1, [](std::string_view label) {
-           const std::int64_t size = count_chars(label);
-           return size >= 2 && size <= 63 && is_label(label, true);
-         });
+  const std::size_t dot = host.rfind('.');
+  if (dot == std::string_view::npos || host.size() - dot > 5 || std::ranges::find(known, to_lower(host.substr(dot + 1))) == known.end()) {
+    return false;
+  }
+  return all_labels(host.substr(0, dot), [](std::string_view label) {
+    const std::int64_t size = count_chars(label);
+    return size >= 2 && size <= 63 && is_label(label, true);
+  });
 }
 
 [[nodiscard]] bool is_any_domain(std::string_view host) {
-  const std::vector<std::string_view> labels = labels_of(host);
-  return is_top_level(labels.back()) &&
-         std::all_of(labels.begin(), labels.end() - 1, [](std::string_view label) { return is_label(label, true); });
+  const std::size_t dot = host.rfind('.');
+  if (dot == std::string_view::npos) {
+    return is_top_level(host);
+  }
+  return is_top_level(host.substr(dot + 1)) &&
+         all_labels(host.substr(0, dot), [](std::string_view label) { return is_label(label, true); });
 }
 
 [[nodiscard]] bool is_ipv4(std::string_view host) {
-  const std::vector<std::string_view> labels = labels_of(host);
-  return labels.size() == 4 && std::ranges::all_of(labels, [](std::string_view label) {
-           return !label.empty() && label.size() <= 3 && std::ranges::all_of(label, digit);
-         });
+  return std::ranges::count(host, '.') == 3 &&
+         all_labels(host, [](std::string_view label) { return !label.empty() && label.size() <= 3 && std::ranges::all_of(label, digit); });
 }
 
 /// \[([\da-f]{0,4}:){2}([\da-f]{0,4}:?){1,6}]
@@ -145,49 +150,42 @@ namespace {
   return !scheme && is_known_domain(host);
 }
 
-/// ^\S+@\w[\w.-]*\.\w+$
+/// ^\S+@\w[\w.-]*\.\w+$: no @ can follow the one before the domain, so it is the last.
 [[nodiscard]] bool is_mail_address(std::string_view text) {
-  for (std::size_t at = text.find('@', 1); at != std::string_view::npos; at = text.find('@', at + 1)) {
-    const std::string_view domain = text.substr(at + 1);
-    const std::size_t dot = domain.rfind('.');
-    if (dot == std::string_view::npos || dot == 0 || !is_label(domain.substr(dot + 1), false)) {
-      continue;
-    }
-    bool valid = domain.substr(dot + 1).find('%') == std::string_view::npos;
-    for (std::size_t i = 0; i < dot && valid;) {
-      const bool first = i == 0;
-      const char32_t c = next_char(domain, i);
-      valid = is_word(c) || (!first && (c == '.' || c == '-'));
-    }
-    if (valid) {
-      return true;
+  const std::size_t at = text.rfind('@');
+  if (at == std::string_view::npos || at == 0) {
+    return false;
+  }
+  const std::string_view domain = text.substr(at + 1);
+  const std::size_t dot = domain.rfind('.');
+  if (dot == std::string_view::npos || dot == 0 || dot + 1 == domain.size()) {
+    return false;
+  }
+  for (std::size_t i = 0; i < domain.size();) {
+    const bool inner = i > 0 && i < dot;
+    const bool last_dot = i == dot;
+    const char32_t c = next_char(domain, i);
+    if (!is_word(c) && !last_dot && !(inner && (c == '.' || c == '-'))) {
+      return false;
     }
   }
-  return false;
+  return true;
 }
 
-struct Piece {
-  std::string_view text;
-  bool space;
-};
-
-[[nodiscard]] std::vector<Piece> split_words(std::string_view text) {
-  std::vector<Piece> pieces;
-  std::size_t start = 0;
-  bool space = false;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t before = at;
-    const bool now = is_space(next_char(text, at));
-    if (before != start && now != space) {
-      pieces.push_back({text.substr(start, before - start), space});
-      start = before;
+/// Takes the leading run of white space, or of anything else.
+[[nodiscard]] std::string_view take_run(std::string_view& text, bool& space) {
+  std::size_t end = 0;
+  space = is_space(next_char(text, end));
+  while (end < text.size()) {
+    std::size_t after = end;
+    if (is_space(next_char(text, after)) != space) {
+      break;
     }
-    space = now;
+    end = after;
   }
-  if (start < text.size()) {
-    pieces.push_back({text.substr(start), space});
-  }
-  return pieces;
+  const std::string_view run = text.substr(0, end);
+  text.remove_prefix(end);
+  return run;
 }
 
 [[nodiscard]] std::size_t count_of(std::string_view text, std::string_view wanted) noexcept {
@@ -198,8 +196,8 @@ struct Piece {
   return count;
 }
 
-/// Brackets and punctuation around an address do not belong to it, unless they are its own.
-void trim_punctuation(std::string_view word, std::string& head, std::string& middle, std::string& tail) {
+/// Where an address begins and ends in a word: brackets and punctuation around it do not belong to it, unless they are its own.
+[[nodiscard]] std::string_view trim_punctuation(std::string_view word) {
   constexpr std::array<std::string_view, 3> opening{"(", "<", "&lt;"};
   constexpr std::array<std::string_view, 5> closing{")", ">", ".", ",", "&gt;"};
   constexpr std::array<std::pair<std::string_view, std::string_view>, 3> pairs{{{"(", ")"}, {"<", ">"}, {"&lt;", "&gt;"}}};
@@ -207,7 +205,6 @@ void trim_punctuation(std::string_view word, std::string& head, std::string& mid
     found = false;
     for (const std::string_view open : opening) {
       if (word.starts_with(open)) {
-        head += open;
         word.remove_prefix(open.size());
         found = true;
       }
@@ -223,19 +220,16 @@ void trim_punctuation(std::string_view word, std::string& head, std::string& mid
       }
     }
   }
-  tail = word.substr(end);
-  middle = word.substr(0, end);
   for (const auto& [open, close] : pairs) {
-    const std::size_t opened = count_of(middle, open);
-    if (opened <= count_of(middle, close)) {
+    const std::size_t opened = count_of(word.substr(0, end), open);
+    if (opened <= count_of(word.substr(0, end), close)) {
       continue;
     }
-    for (std::size_t i = std::min(opened, count_of(tail, close)); i > 0; --i) {
-      const std::size_t taken = tail.find(close) + close.size();
-      middle += tail.substr(0, taken);
-      tail.erase(0, taken);
+    for (std::size_t i = std::min(opened, count_of(word.substr(end), close)); i > 0; --i) {
+      end = word.find(close, end) + close.size();
     }
   }
+  return word.substr(0, end);
 }
 
 [[nodiscard]] std::string shorten(std::string_view text, std::int64_t limit) {
@@ -272,22 +266,22 @@ void trim_punctuation(std::string_view word, std::string& head, std::string& mid
 
 }  // namespace
 
-std::string urlize(std::string_view escaped, const UrlizeStyle& style) {
+void urlize(std::string_view escaped, const UrlizeStyle& style, Builder& out) {
   std::string attributes = style.rel.empty() ? "" : " rel=\"" + style.rel + "\"";
   attributes += style.target.empty() ? "" : " target=\"" + style.target + "\"";
-  std::string out;
-  for (const Piece& piece : split_words(escaped)) {
-    if (piece.space) {
-      out += piece.text;
+  while (!escaped.empty()) {
+    bool space = false;
+    const std::string_view run = take_run(escaped, space);
+    if (space) {
+      out.append(run);
       continue;
     }
-    std::string head;
-    std::string middle;
-    std::string tail;
-    trim_punctuation(piece.text, head, middle, tail);
-    out += head + link(middle, style, attributes) + tail;
+    const std::string_view middle = trim_punctuation(run);
+    const auto before = static_cast<std::size_t>(middle.data() - run.data());
+    out.append(run.substr(0, before));
+    out.append(link(middle, style, attributes));
+    out.append(run.substr(before + middle.size()));
   }
-  return out;
 }
 
 }  // namespace loquat::tmpl

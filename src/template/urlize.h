@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "template/memory.h"
+
 namespace loquat::tmpl {
 
 struct UrlizeStyle {
@@ -14,7 +16,7 @@ struct UrlizeStyle {
   std::vector<std::string> schemes;
 };
 
-/// Makes the web and mail addresses of an HTML-escaped text clickable, as Jinja2's utils.urlize.
-[[nodiscard]] std::string urlize(std::string_view escaped, const UrlizeStyle& style);
+/// Makes the web and mail addresses of an HTML-escaped text clickable, as Jinja2's utils.urlize. Takes linear time.
+void urlize(std::string_view escaped, const UrlizeStyle& style, Builder& out);
 
 }  // namespace loquat::tmpl
