@@ -1,6 +1,7 @@
 #include "bus/inbox_rows.h"
 
 #include <algorithm>
+#include <set>
 
 #include "core/log.h"
 
@@ -154,6 +155,26 @@ void update_progress(Connection& connection, std::vector<Progress> progress) {
   if (!parked.empty()) connection.batch("UPDATE parked SET parts_sent = $2 WHERE seq = $1", std::move(parked));
 }
 
+void settle(Connection& connection, std::vector<Parking>& parkings) {
+  std::set<std::string> pages;
+  for (const auto& p : parkings)
+    if (p.while_stopped) pages.insert(p.page);
+  if (pages.empty()) return;
+  std::set<std::string> stopped;
+  const auto note = [&stopped](const db::Rows& rows) {
+    for (std::size_t i = 0; i < rows.size(); ++i) stopped.insert(rows.text(i, 0));
+  };
+  if (is_postgres(connection)) {
+    note(*connection("SELECT id FROM page WHERE id = ANY($1::text[]) AND state = 'stopped' ORDER BY id FOR SHARE",
+                     std::vector<std::string>(pages.begin(), pages.end())));
+  } else {
+    for (const auto& page : pages) note(*connection("SELECT id FROM page WHERE id = $1 AND state = 'stopped'", page));
+  }
+  const auto now = now_ms();
+  for (auto& p : parkings)
+    if (p.while_stopped && !stopped.contains(p.page)) p.next_at_ms = now;
+}
+
 void park(Connection& connection, std::vector<Parking> parkings) {
   std::ranges::sort(parkings, {}, [](const Parking& p) { return p.item.seq; });
   std::vector<Values> rows;
@@ -211,9 +232,30 @@ std::vector<Item> load_parked(Connection& connection, const std::string& conv, s
   return items;
 }
 
-std::int64_t release_page(Connection& connection, std::string_view page, std::int64_t now) {
-  const auto rows = connection("UPDATE parked SET next_at = $2 WHERE page_id = $1 AND next_at IS NOT NULL", std::string(page), now);
-  return rows->affected();
+bool release_page(Connection& connection, const std::string& page, std::int64_t now) {
+  if (connection("UPDATE page SET state = 'ok' WHERE id = $1 AND state = 'stopped'", page)->affected() == 0) return false;
+  make_due(connection, page, now);
+  return true;
+}
+
+std::vector<std::string> find_unreleased(Connection& connection, std::int64_t now) {
+  const auto rows = connection(
+      "SELECT DISTINCT page_id FROM parked WHERE next_at > $1 AND reason IN ('page_stopped', 'no_token', 'disabled') AND page_id NOT IN "
+      "(SELECT id FROM page WHERE state = 'stopped')",
+      now);
+  std::vector<std::string> pages;
+  for (std::size_t i = 0; i < rows->size(); ++i) pages.push_back(rows->text(i, 0));
+  return pages;
+}
+
+void make_due(Connection& connection, const std::string& page, std::int64_t now) {
+  if (is_postgres(connection)) {
+    connection(
+        "UPDATE parked SET next_at = $2 WHERE seq IN (SELECT seq FROM parked WHERE page_id = $1 AND next_at > $2 ORDER BY seq FOR UPDATE)",
+        page, now);
+  } else {
+    connection("UPDATE parked SET next_at = $2 WHERE page_id = $1 AND next_at > $2", page, now);
+  }
 }
 
 void add_crash(Connection& connection, std::vector<std::int64_t> seqs) {

@@ -231,14 +231,14 @@ asio::awaitable<Lanes::Ended> Lanes::park(Lane& lane, Item& item, std::string pa
                                           bool page_stopped) {
   // A stopped page is released in the table, by whichever process learns of it; a failed delivery waits its time here.
   const auto until = now_ms() + delay.value_or(milliseconds(0)).count();
-  if (delay) set_blocked(lane.key, {page_stopped ? 0 : until, until});
+  if (delay) set_blocked(lane.key, {page_stopped ? 0 : until, until, page_stopped});
   for (int failures = 0; lane.epoch == ownership_.epoch(); ++failures) {
     std::exception_ptr failure;
     bool ours = false;
     try {
       std::optional<std::int64_t> next;
       if (delay) next = until;
-      ours = co_await storage_.park({item, page, next, reason}, lane.epoch);
+      ours = co_await storage_.park({item, page, next, reason, page_stopped}, lane.epoch);
     } catch (...) {
       failure = std::current_exception();
     }
@@ -289,11 +289,12 @@ asio::awaitable<Lanes::Ended> Lanes::bury(Lane& lane, Item& item, std::string re
 asio::awaitable<void> Lanes::park_waiting(Lane& lane) {
   std::vector<Item> items(std::make_move_iterator(lane.waiting.begin()), std::make_move_iterator(lane.waiting.end()));
   lane.waiting.clear();
-  const auto until = find_blocked_state(lane.key).value_or(Blocked{}).behind_until;
+  const auto blocked = find_blocked_state(lane.key).value_or(Blocked{});
+  const auto until = std::max(blocked.behind_until, now_ms());
   for (auto& item : items) {
     std::exception_ptr failure;
     try {
-      (void)co_await storage_.park({item, "", std::max(until, now_ms()), "behind"}, lane.epoch);
+      (void)co_await storage_.park({item, lane.conversation.account, until, "behind", blocked.while_stopped}, lane.epoch);
     } catch (...) {
       failure = std::current_exception();
     }

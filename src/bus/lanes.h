@@ -101,6 +101,7 @@ class Lanes {
   struct Blocked {
     std::int64_t not_before = 0;    ///< milliseconds; its first event has been parked until then (0: the table decides)
     std::int64_t behind_until = 0;  ///< next_at of what is parked behind it
+    bool while_stopped = false;     ///< it waits for its page, and so does what is parked behind it
   };
   [[nodiscard]] std::optional<Blocked> find_blocked_state(const std::string& key) const;
   [[nodiscard]] bool is_blocked(const std::string& key) const { return find_blocked_state(key).has_value(); }

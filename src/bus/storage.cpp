@@ -52,6 +52,7 @@ void run_operations(db::Connection& connection, const std::vector<Operation>& op
       parkings.push_back(std::get<Parking>(step));
     }
   }
+  settle(connection, parkings);
   if (!turns.empty()) state::append_rows(connection, turns);
   if (!progress.empty()) update_progress(connection, std::move(progress));
   if (!parkings.empty()) park(connection, std::move(parkings));

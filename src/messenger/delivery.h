@@ -63,6 +63,7 @@ class Delivery final : public bus::Handler {
   asio::awaitable<bus::Delivery> send_parts(bus::Item& item, const Parts& parts, const PageSettings& settings,
                                             const bus::DeliveryContext& context);
   [[nodiscard]] bus::Delivery wait_for_page(const bus::Item& item, std::string reason) const;
+  asio::awaitable<bus::Delivery> stop_page(const bus::Item& item, std::string why, std::string token, std::string reason);
 
   const Settings settings_;
   const dialogue::Manager& manager_;

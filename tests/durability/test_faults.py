@@ -150,6 +150,66 @@ def test_a_dead_token_stops_its_page_until_there_is_a_new_one(start, graph, data
     assert eventually(lambda: process.metric("messenger_page_stopped", page="1") == 0) and eventually(lambda: "details" not in process.get("/readiness").json() or not process.get("/readiness").json()["details"])
 
 
+def test_many_pages_mended_at_once(start, graph, database):
+    """Their waiting replies go out at once, also of those who write while the pages are released one after the other."""
+    process = start(database=database, env={"GRAPH_API_URL": graph.url, "TYPING": "off"})
+    pages = [str(page) for page in range(100, 130)]
+
+    def set_tokens(word):
+        set_facebook(process, verify="v", secret=SECRET, page_access_token="", pages=[{"page_id": page, "page_access_token": word + page} for page in pages])
+
+    set_tokens("dead")
+    assert eventually(lambda: process.get("/webhook?hub.mode=subscribe&hub.verify_token=v&hub.challenge=1").status == 200, 4)
+    graph.control(default={"status": 401, "code": 190, "subcode": 463})
+    people = []
+
+    def everybody_writes(turn):
+        for page in pages:
+            people.append(f"{turn}_{page}")
+            assert process.say(people[-1], "/init_conversation", page=page).status == 200
+
+    everybody_writes(0)
+    assert eventually(lambda: process.metric("messenger_page_stopped") == len(pages))
+    graph.control(default="ok")
+    set_tokens("good")
+    for turn in range(1, 20):
+        everybody_writes(turn)
+    answered = lambda: {entry["recipient"] for entry in graph.entries() if entry["answer"] == "ok"}
+    assert eventually(lambda: answered() == set(people), 15), len(set(people) - answered())
+    assert process.metric("messenger_page_stopped") == 0 and eventually(lambda: process.metric("bus_parked") == 0, 5)
+
+
+def test_an_integration_off_and_on_again(start, folder, graph, database, database_kind):
+    """What could not be sent meanwhile goes out when it is on again, in order, without a restart, in all processes."""
+    processes = [start(graph=None, database=database, data_dir=folder / name, env={"GRAPH_API_URL": graph.url, "TYPING": "off", "SERVICE_TOKEN": "s"})
+                 for name in (["a", "b"] if database_kind == "postgres" else ["a"])]
+    people = [str(person) for person in range(10, 30)]
+
+    def switch(status):
+        body = {"id": "facebook", "name": "n", "description": "d", "status": status,
+                "settings": {"verify": "v", "secret": SECRET, "page_access_token": "token"}}
+        assert processes[0].call("PUT", "/admin/integrations/facebook", body).status == 200
+        for process in processes:
+            is_on = lambda: process.get("/webhook?hub.mode=subscribe&hub.verify_token=v&hub.challenge=1").status == 200
+            assert eventually(lambda: is_on() == status, 4)
+
+    switch(True)
+    graph.control(default={"status": 503, "body": ""})
+    for person in people:
+        assert processes[-1].say(person, "/init_conversation").status == 200
+    assert eventually(lambda: {entry["recipient"] for entry in graph.entries()} == set(people))
+    switch(False)
+    assert eventually(lambda: processes[0].metric("bus_parked", reason="disabled") == len(people), 30)
+    graph.control(default="ok")
+    tried = len(graph.entries())
+    assert eventually(lambda: len(graph.entries()) > tried, 2) is False, "nothing is sent while it is off"
+    switch(True)
+    for person in people:
+        assert processes[0].say(person, "/init_conversation").status == 200
+    both = lambda: [person for person in people if len(graph.texts(person)) == 4]  # two texts an answer
+    assert eventually(lambda: both() == people, 15), (both(), people)
+
+
 def test_an_expired_reply_is_dropped_and_counted(start, folder, graph, database):
     process = launch(start, folder, graph, database, {"REPLY_MAX_AGE": "60s"})
     old = int(time.time() * 1000) - 120_000
