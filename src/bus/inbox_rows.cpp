@@ -223,12 +223,45 @@ std::vector<std::string> find_due(Connection& connection, const std::vector<std:
 }
 
 std::vector<Item> load_parked(Connection& connection, const std::string& conv, std::size_t limit) {
+  struct Waiting {
+    std::int64_t seq = 0;
+    std::int64_t timestamp_ms = 0;
+  };
+  // The timestamp is the second member of to_stored(), behind a word.
   const auto rows = connection(
-      "SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM parked WHERE conv = $1 AND next_at IS NOT NULL ORDER BY "
-      "seq LIMIT $2",
-      conv, static_cast<std::int64_t>(limit));
+      is_postgres(connection)
+          ? "SELECT seq, reason = 'behind', coalesce(substring(event from '\"ts\":(-?[0-9]+)')::bigint, 0) FROM parked WHERE conv = $1 AND "
+            "next_at IS NOT NULL ORDER BY seq"
+          : "SELECT seq, reason = 'behind', CAST(substr(event, instr(event, '\"ts\":') + 5, 20) AS INTEGER) FROM parked WHERE conv = $1 "
+            "AND "
+            "next_at IS NOT NULL ORDER BY seq",
+      conv);
+  std::vector<Waiting> begun;
+  std::vector<Waiting> behind;
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    const Waiting next{rows->integer(i, 0), rows->integer(i, 2)};
+    if (rows->boolean(i, 1)) {
+      behind.insert(find_place(behind, next.timestamp_ms, [](const Waiting& w) { return w.timestamp_ms; }), next);
+    } else {
+      begun.push_back(next);
+    }
+  }
+  begun.insert(begun.end(), behind.begin(), behind.end());
+  begun.resize(std::min(begun.size(), limit));
+  std::vector<std::int64_t> seqs;
+  for (const auto& next : begun) seqs.push_back(next.seq);
   std::vector<Item> items;
-  read_items(*rows, true, items);
+  if (is_postgres(connection)) {
+    read_items(
+        *connection("SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM parked WHERE seq = ANY($1::bigint[]) "
+                    "ORDER BY array_position($1::bigint[], seq)",
+                    std::move(seqs)),
+        true, items);
+    return items;
+  }
+  for (const auto seq : seqs)
+    read_items(*connection("SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM parked WHERE seq = $1", seq), true,
+               items);
   return items;
 }
 

@@ -61,7 +61,7 @@ std::vector<std::string> find_blocked(db::Connection& connection, const std::vec
 /// Of those the ones whose time has come.
 std::vector<std::string> find_due(db::Connection& connection, const std::vector<std::int64_t>& parts, std::int64_t now_ms,
                                   std::size_t limit);
-/// All waiting parked events of a conversation, oldest first.
+/// The next of a conversation's waiting parked events: first what was begun, then in the order of find_place.
 std::vector<Item> load_parked(db::Connection& connection, const std::string& conv, std::size_t limit);
 /// Ends a page's stop and lets its parked events go on now. False when it is not stopped.
 bool release_page(db::Connection& connection, const std::string& page, std::int64_t now_ms);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <string>
 
 #include "bus/bus.h"
@@ -25,6 +26,19 @@ struct Item {
   bool parked = false;  ///< its row is in `parked`, not in `inbox`
   bool fresh = false;   ///< admitted by this very process just now: no look-up for an earlier decision is needed
 };
+
+/// Where among those that wait an event of this time belongs: the channel's timestamp decides (0: it has none), then the order of
+/// admission.
+template <class Waiting, class TimestampOf>
+[[nodiscard]] auto find_place(Waiting& waiting, std::int64_t timestamp_ms, const TimestampOf& timestamp_of) {
+  auto place = waiting.end();
+  while (timestamp_ms != 0 && place != waiting.begin()) {
+    const auto before = timestamp_of(*std::prev(place));
+    if (before == 0 || before <= timestamp_ms) break;
+    --place;
+  }
+  return place;
+}
 
 /// The event as stored in the column `event`.
 [[nodiscard]] std::string to_stored(const Event& event);

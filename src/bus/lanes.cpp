@@ -77,18 +77,11 @@ Lanes::Lane& Lanes::lane_for(Shard& shard, const chat::ConversationId& conversat
   return *lane;
 }
 
-/// Among undecided events of a conversation the channel's timestamp decides, then the order of admission.
 void Lanes::enqueue(Lane& lane, Item item) {
-  auto place = lane.waiting.end();
-  if (item.event.timestamp_ms != 0) {
-    while (place != lane.waiting.begin()) {
-      const auto& before = *std::prev(place);
-      if (before.event.timestamp_ms == 0 || before.event.timestamp_ms <= item.event.timestamp_ms) break;
-      --place;
-    }
-    if (item.event.timestamp_ms < lane.last_timestamp)
-      metrics::counter("bus_late_events_total", "Events older than one of their conversation that was decided already").add();
-  }
+  const auto said = item.event.timestamp_ms;
+  if (said != 0 && said < lane.last_timestamp)
+    metrics::counter("bus_late_events_total", "Events older than one of their conversation that was decided already").add();
+  const auto place = find_place(lane.waiting, said, [](const Item& waiting) { return waiting.event.timestamp_ms; });
   lane.waiting.insert(place, std::move(item));
 }
 

@@ -244,6 +244,28 @@ TEST_P(SqlBusTest, AFailedDeliveryIsRepeatedAndBlocksOnlyItsConversation) {
   EXPECT_TRUE(eventually([&] { return count_of(*process_->database, "SELECT count(*) FROM parked") == 0; }));
 }
 
+TEST_P(SqlBusTest, WhatIsParkedRunsInTheOrderOfTheChannelsTimestamps) {
+  process_->start();
+  stop_page(*process_->database);
+  process_->recorder.stop_page(true);
+  process_->admit({make_event("a", 5)});
+  ASSERT_TRUE(eventually([&] { return count_of(*process_->database, "SELECT count(*) FROM parked") == 1; }));
+  for (const int number : {9, 6, 8, 1, 7}) {
+    process_->admit({make_event("a", number)});
+    ASSERT_TRUE(eventually([&] { return process_->bus.in_memory() == 0; }));
+  }
+  auto unknown = make_event("a", 2);
+  unknown.timestamp_ms = 0;
+  process_->admit({unknown});
+  process_->admit({make_event("a", 0)});
+  ASSERT_TRUE(eventually([&] { return count_of(*process_->database, "SELECT count(*) FROM parked") == 8; }));
+  process_->recorder.stop_page(false);
+  EXPECT_TRUE(loops_.await(process_->bus.release_page("p")));
+  ASSERT_TRUE(eventually([&] { return process_->recorder.sent("a").size() == 8; }));
+  // The first was decided when it was parked; nothing comes before an event whose time is unknown.
+  EXPECT_EQ(process_->recorder.sent("a"), (std::vector<std::string>{"5", "1", "6", "7", "8", "9", "2", "0"}));
+}
+
 TEST_P(SqlBusTest, AStoppedPageKeepsItsRepliesUntilItIsReleased) {
   process_->start();
   stop_page(*process_->database);
