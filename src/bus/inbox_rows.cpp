@@ -291,6 +291,36 @@ void make_due(Connection& connection, const std::string& page, std::int64_t now)
   }
 }
 
+std::vector<Kept> find_kept(Connection& connection, const std::string& conv, const MessageId& id) {
+  std::vector<Kept> kept;
+  for (const auto* sql : {"SELECT seq, event FROM inbox WHERE conv = $1 AND message_id = $2",
+                          "SELECT seq, event FROM parked WHERE conv = $1 AND message_id = $2"}) {
+    const auto rows = connection.query(sql, {Value(conv), db::to_value(id)});
+    for (std::size_t i = 0; i < rows->size(); ++i) {
+      try {
+        kept.push_back({rows->integer(i, 0), from_stored(conv, id, rows->text(i, 1))});
+      } catch (const Error&) {  // not ours to read, but to be taken back all the same
+        Event event;
+        event.conversation = chat::ConversationId::from_key(conv);
+        event.message_id = id;
+        kept.push_back({rows->integer(i, 0), std::move(event)});
+      }
+    }
+  }
+  return kept;
+}
+
+void take_back(Connection& connection, std::vector<Kept> rows) {
+  std::ranges::sort(rows, {}, &Kept::seq);
+  for (auto& [seq, event] : rows) {
+    take_back(event);
+    const auto text = to_stored(event);
+    connection("UPDATE inbox SET event = $2 WHERE seq = $1", seq, text);
+    connection("DELETE FROM parked WHERE seq = $1 AND next_at IS NULL", seq);
+    connection("UPDATE parked SET event = $2 WHERE seq = $1", seq, text);
+  }
+}
+
 void add_crash(Connection& connection, std::vector<std::int64_t> seqs) {
   if (seqs.empty()) return;
   sort_unique(seqs);

@@ -69,6 +69,15 @@ bool release_page(db::Connection& connection, const std::string& page, std::int6
 std::vector<std::string> find_unreleased(db::Connection& connection, std::int64_t now_ms);
 void make_due(db::Connection& connection, const std::string& page, std::int64_t now_ms);
 
+/// Rows of an event that its sender took back.
+struct Kept {
+  std::int64_t seq = 0;
+  Event event;
+};
+std::vector<Kept> find_kept(db::Connection& connection, const std::string& conv, const MessageId& id);
+/// Takes the words out of those that wait; dead letters go.
+void take_back(db::Connection& connection, std::vector<Kept> rows);
+
 /// These events were being decided when their process died.
 void add_crash(db::Connection& connection, std::vector<std::int64_t> seqs);
 

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <iterator>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "bus/bus.h"
 
@@ -39,6 +41,13 @@ template <class Waiting, class TimestampOf>
   }
   return place;
 }
+
+/// The kind of an event that its sender took back: nothing of it is kept, and nothing is answered.
+inline constexpr std::string_view taken_back = "taken_back";
+/// Of an event of the kind `unsend`: the event of its conversation that it takes back (the member `redacts` of its body, in hex).
+[[nodiscard]] std::optional<MessageId> find_taken_back(const Event& event);
+/// Leaves the event's identity and time only.
+void take_back(Event& event);
 
 /// The event as stored in the column `event`.
 [[nodiscard]] std::string to_stored(const Event& event);

@@ -55,6 +55,7 @@ class Loops {
 class Recorder final : public Handler {
  public:
   asio::awaitable<std::optional<state::State>> decide(const Item& item, std::optional<state::State> previous, bool) override {
+    if (item.event.kind == "unsend") co_return std::nullopt;
     const auto& text = item.event.body.at("text").as_string();
     if (text == "broken") throw std::runtime_error("cannot be decided");
     state::State next;
@@ -124,6 +125,16 @@ bool eventually(const std::function<bool()>& condition, std::chrono::seconds lim
     std::this_thread::sleep_for(10ms);
   }
   return condition();
+}
+
+Event make_unsend(const std::string& thread, const MessageId& id) {
+  Event event;
+  event.conversation = {"facebook", "p", thread};
+  event.message_id = MessageId::of_key(thread + "-" + id.to_string());
+  event.kind = "unsend";
+  event.timestamp_ms = 1'700'000'000'000;
+  event.body = {{"redacts", id.to_string()}};
+  return event;
 }
 
 void execute(db::Database& database, const std::string& sql) {
@@ -305,6 +316,45 @@ TEST_P(SqlBusTest, WhatWaitsForAPageThatIsNotStoppedIsFoundAtTheStart) {
   process_->start();
   ASSERT_TRUE(eventually([&] { return process_->recorder.total() == 2; }));
   EXPECT_EQ(process_->recorder.sent("a"), (std::vector<std::string>{"1", "2"}));
+}
+
+TEST_P(SqlBusTest, WhatWasTakenBackWhileItWaitedIsForgottenAtOnceAndNeverAnswered) {
+  process_->start();
+  stop_page(*process_->database);
+  process_->recorder.stop_page(true);
+  process_->admit({make_event("a", 5001), make_event("a", 5002), make_event("a", 3), make_event("b", 5004)});
+  ASSERT_TRUE(eventually([&] { return count_of(*process_->database, "SELECT count(*) FROM parked") == 4; }));
+  // The first is decided, the second is not; nobody takes back what is another's.
+  for (const int number : {5001, 5002}) process_->admit({make_unsend("a", make_event("a", number).message_id)});
+  process_->admit({make_unsend("a", make_event("b", 5004).message_id)});
+  ASSERT_TRUE(eventually([&] { return process_->bus.in_memory() == 0; }));
+  EXPECT_EQ(count_of(*process_->database, "SELECT count(*) FROM parked WHERE event LIKE '%\"500%'"), 1);
+  EXPECT_EQ(count_of(*process_->database, "SELECT count(*) FROM parked"), 4);
+  process_->recorder.stop_page(false);
+  EXPECT_TRUE(loops_.await(process_->bus.release_page("p")));
+  ASSERT_TRUE(eventually([&] { return process_->recorder.total() == 2; }));
+  ASSERT_TRUE(eventually([&] { return count_of(*process_->database, "SELECT count(*) FROM parked") == 0; }));
+  // A redelivery does not revive it.
+  process_->stop();
+  process_ = make_process();
+  process_->start();
+  process_->admit({make_event("a", 5002), make_event("a", 6)});
+  ASSERT_TRUE(eventually([&] { return process_->recorder.total() == 1; }));
+  EXPECT_EQ(process_->recorder.sent("a"), std::vector<std::string>{"6"});
+  EXPECT_EQ(count_of(*process_->database, "SELECT count(*) FROM states"), 5);
+}
+
+TEST_P(SqlBusTest, ADeadLetterThatWasTakenBackIsGone) {
+  process_->start();
+  auto broken = make_event("a", 1);
+  broken.body = {{"text", "broken"}};
+  auto unreadable = make_event("a", 2);
+  unreadable.dead_reason = "unreadable";
+  process_->admit({broken, unreadable});
+  ASSERT_TRUE(eventually([&] { return list_dead_letters(*process_->database, 10).size() == 2; }));
+  process_->admit({make_unsend("a", broken.message_id), make_unsend("a", unreadable.message_id)});
+  ASSERT_TRUE(eventually([&] { return list_dead_letters(*process_->database, 10).empty(); }));
+  EXPECT_TRUE(eventually([&] { return count_of(*process_->database, "SELECT count(*) FROM inbox") == 0; }));
 }
 
 TEST_P(SqlBusTest, AnEventThatCannotBeDecidedBecomesADeadLetterAndCanBeReplayed) {

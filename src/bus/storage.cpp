@@ -363,6 +363,12 @@ asio::awaitable<bool> Storage::park(Parking parking, std::uint64_t epoch) {
   co_return result.kind == Committed::Kind::ok;
 }
 
+asio::awaitable<void> Storage::take_back(const chat::ConversationId& conversation, const MessageId& id) {
+  auto kept = co_await impl_->database.read([conv = conversation.to_key(), id](db::Connection& c) { return find_kept(c, conv, id); });
+  if (kept.empty()) co_return;
+  co_await impl_->database.write([kept = std::move(kept)](db::Connection& c) { bus::take_back(c, kept); });
+}
+
 asio::awaitable<std::optional<state::State>> Storage::find_latest(const chat::ConversationId& conversation) {
   if (impl_->settings.external != nullptr) co_return co_await impl_->settings.external->find_latest(conversation);
   co_return co_await impl_->latest.call(conversation, busy());

@@ -306,7 +306,14 @@ class Reader {
         {"page", item.page, item.sender, to_string(kind), timestamp == nullptr ? std::string() : to_json(*timestamp), to_json(item.value)});
   }
 
-  void add_unreadable(const Item& item, std::string_view reason) { add_unreadable(item.page, to_json(item.value), reason, item.sender); }
+  void add_unreadable(const Item& item, std::string_view reason) {
+    add_unreadable(item.page, to_json(item.value), reason, item.sender);
+    // A message has its own id, by which its sender may take it back.
+    const auto* message = find_present(item.value, "message");
+    if (message == nullptr || item.sender.empty() || is_true(*message, "is_deleted") || out_.count(Kind::unreadable) > most_dead_letters)
+      return;
+    if (const auto mid = string_member(*message, "mid"); !mid.empty()) out_.events.back().message_id = event_key(item.page, "message", mid);
+  }
 
   void add_unreadable(const std::string& page, const std::string& raw, std::string_view reason, const std::string& sender = {}) {
     count(Kind::unreadable);
