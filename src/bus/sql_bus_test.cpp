@@ -7,6 +7,7 @@
 #include <boost/asio/use_future.hpp>
 #include <map>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "bus/dead_letters.h"
@@ -374,6 +375,28 @@ TEST_P(SqlBusTest, AnEventThatCannotBeDecidedBecomesADeadLetterAndCanBeReplayed)
   ASSERT_TRUE(eventually([&] { return process_->recorder.sent("a").size() == 2; }));
   EXPECT_EQ(process_->recorder.sent("a").back(), "mended");
   EXPECT_TRUE(list_dead_letters(*process_->database, 10).empty());
+}
+
+TEST_P(SqlBusTest, TheCommandListsAllDeadLetters) {
+  std::vector<Event> many;
+  for (int number = 0; number < 1'010; ++number) {
+    many.push_back(make_event("a", number));
+    many.back().dead_reason = "unreadable";
+  }
+  process_->admit(many);
+  std::ostringstream lines;
+  std::ostringstream list;
+  std::ostringstream errors;
+  EXPECT_EQ(run_dead_letters({.action = "list", .ids = {}}, *process_->database, lines, errors), 0);
+  const auto text = lines.str();
+  EXPECT_EQ(std::ranges::count(text, '\n'), 1'010);
+  EXPECT_EQ(run_dead_letters({.action = "list", .ids = {}, .json = true}, *process_->database, list, errors), 0);
+  EXPECT_EQ(parse_json(list.str()).as_array().size(), 1'010U);
+  EXPECT_EQ(run_dead_letters({.action = "drop", .ids = {}, .all = true}, *process_->database, lines, errors), 0);
+  list.str("");
+  EXPECT_EQ(run_dead_letters({.action = "list", .ids = {}, .json = true}, *process_->database, list, errors), 0);
+  EXPECT_EQ(list.str(), "[]\n");
+  EXPECT_EQ(errors.str(), "");
 }
 
 TEST_P(SqlBusTest, AnUnreadableEventIsADeadLetterAtOnce) {
