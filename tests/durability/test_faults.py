@@ -99,6 +99,20 @@ def test_an_echo_proves_the_delivery(service, graph):
     assert sent(graph, "5") == ["Welcome"]
 
 
+def test_an_echo_of_another_app_proves_nothing(start, folder, graph, database):
+    service = launch(start, folder, graph, database, {"APP_ID": "4711"})
+    for person, app in (("5", 42), ("6", 4711)):
+        graph.control(by_recipient={person: [{"slow": 2, "reset": True}]})
+        service.say(person, "hello")
+        assert eventually(lambda: sent(graph, person))
+        [entry] = [entry for entry in graph.entries() if entry["recipient"] == person]
+        echo = {"sender": {"id": "1"}, "recipient": {"id": person}, "timestamp": 1,
+                "message": {"is_echo": True, "app_id": app, "mid": f"m_{person}", "text": "Welcome", "metadata": entry["metadata"]}}
+        assert service.deliver(webhook([echo])).status == 200
+    assert eventually(lambda: sent(graph, "5") == ["Welcome", "Welcome"]) and eventually(lambda: outcome(service, "reported") == 1)
+    assert sent(graph, "6") == ["Welcome"]
+
+
 def test_a_slow_person_holds_up_nobody_else(service, graph):
     graph.control(by_recipient={"5": [{"slow": 3}]})
     service.say("5", "hello")
