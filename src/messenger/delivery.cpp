@@ -136,9 +136,18 @@ asio::awaitable<void> Delivery::start_marks(const bus::Item& item) {
 
 asio::awaitable<void> Delivery::send_marks(std::shared_ptr<Marks> marks, std::shared_ptr<const PageAccess> access, std::string page,
                                            Recipient recipient) {
-  co_await sender_.act(*access, page, recipient, SenderAction::mark_seen);
-  co_await sender_.act(*access, page, recipient, SenderAction::typing_on);
+  for (const auto action : {SenderAction::mark_seen, SenderAction::typing_on})
+    co_await tell(page, co_await sender_.act(*access, page, recipient, action));
   marks->done.store(true);
+}
+
+/// What Meta asks of one process holds for all.
+asio::awaitable<void> Delivery::tell(std::string page, Sender::Stops stops) {
+  try {
+    if (stops.page.count() > 0) co_await pages_.hold(page, stops.page);
+    if (stops.app.count() > 0) co_await pages_.hold(std::string(whole_app), stops.app);
+  } catch (const Error&) {  // only the other processes' hint
+  }
 }
 
 /// A typing mark that arrives after the reply would stay for 20 s.
@@ -228,12 +237,7 @@ asio::awaitable<std::optional<bus::Delivery>> Delivery::send_part(bus::Item& ite
   if (grant.wait.count() > 0) co_await async::sleep_for(grant.wait);
   if (!context.may_act(sender_.needed_time())) co_return bus::Delivery{.kind = Kind::abandoned};
   const auto result = co_await sender_.send(*access, page, recipient_of(item), part);
-  if (result.stopped_by_usage && result.wait.count() > 0) {
-    try {
-      co_await pages_.hold(page, result.wait);
-    } catch (const Error&) {  // only the other processes' hint
-    }
-  }
+  co_await tell(page, result.stops);
   const auto outcome = result.verdict.outcome;
   if (outcome == SendOutcome::delivered || outcome == SendOutcome::part_rejected) co_return std::nullopt;
   co_return co_await after(result, item, settings);

@@ -65,7 +65,8 @@ asio::awaitable<void> Pages::stop(std::string page, std::string reason, std::str
 asio::awaitable<void> Pages::hold(std::string page, milliseconds time) {
   const auto until = to_milliseconds(now()) + time.count();
   co_await database_.write([page, until](db::Connection& c) {
-    c("INSERT INTO page(id, usage) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET usage = excluded.usage", page, until);
+    c("INSERT INTO page(id, usage) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET usage = excluded.usage WHERE page.usage < excluded.usage",
+      page, until);
   });
 }
 
@@ -94,8 +95,11 @@ asio::awaitable<void> Pages::follow(const SettingsSource& settings) {
   }();
   auto changes = co_await database_.read(read);
   const auto time = to_milliseconds(now());
-  for (const auto& [page, until] : changes.held)
-    if (until > time) limiter_.hold(page, std::chrono::steady_clock::now() + milliseconds(until - time));
+  for (const auto& [page, until] : changes.held) {
+    if (until <= time) continue;
+    const auto end = std::chrono::steady_clock::now() + milliseconds(until - time);
+    page == whole_app ? limiter_.hold_app(end) : limiter_.hold(page, end);
+  }
   const auto current = settings.current();
   std::vector<std::string> mended;
   for (const auto& [page, stopped] : changes.stopped)

@@ -32,7 +32,7 @@ class Pages {
   [[nodiscard]] std::int64_t stopped_until(std::string_view page) const;
   /// `token`: the one that was refused; a change of it releases the page. For the reason `disabled` the integration's status does.
   asio::awaitable<void> stop(std::string page, std::string reason, std::string token);
-  /// Meta's answers ask for a pause: the other processes hold the page too.
+  /// Meta's answers ask for a pause: the other processes hold the page too. `whole_app`: all pages. Never shortens.
   asio::awaitable<void> hold(std::string page, std::chrono::milliseconds time);
 
   /// Follows the table and the settings every two seconds until `tasks` stops.
@@ -63,6 +63,9 @@ class Pages {
   mutable std::mutex mutex_;
   std::map<std::string, Stopped, std::less<>> stopped_;  // under mutex_
 };
+
+/// Stands in `page` for all pages of the app.
+inline constexpr std::string_view whole_app = "*";
 
 /// Identifies a token in the database without giving it away.
 [[nodiscard]] std::string hash_token(std::string_view token);

@@ -136,6 +136,27 @@ def test_usage_headers_stop_a_page(service, graph):
     assert not graph.texts("7"), "this page waits for the minute it was told"
 
 
+@pytest.mark.parametrize("answer", [
+    {"status": 400, "code": 4, "headers": {"Retry-After": "20"}}, {"status": 400, "code": 1200, "headers": {"X-App-Usage": json.dumps({"call_count": 100})}},
+])
+def test_a_limit_of_the_whole_app_holds_in_all_processes(start, folder, graph, postgres, answer):
+    database = postgres.database()
+    processes = [launch(start, folder, graph, database, {"SERVICE_TOKEN": "s"}, data_dir=folder / name) for name in ("a", "b")]
+    owners = "SELECT count(*) FROM (SELECT owner FROM partition GROUP BY owner HAVING count(*) = 32) AS fair"
+    assert eventually(lambda: postgres.sql(owners, database).strip() == "2", 30)
+    graph.control(by_recipient={"5": [answer]})
+    assert processes[0].say("5", "hello").status == 200
+    assert eventually(lambda: sent(graph, "5"))
+    begin = time.monotonic()
+    # Every process follows the table each two seconds.
+    assert eventually(lambda: postgres.sql("SELECT count(*) FROM page WHERE id = '*'", database).strip() == "1")
+    time.sleep(3)
+    for number in range(100, 140):
+        assert processes[number % 2].say(str(number), "hello", page=str(2 + number % 2)).status == 200
+    eventually(lambda: len(graph.entries()) > 1, 3)
+    assert time.monotonic() - begin > 18 or {entry["recipient"] for entry in graph.entries()} == {"5"}
+
+
 def set_facebook(process, **settings):
     body = {"id": "facebook", "name": "n", "description": "d", "status": True, "settings": settings}
     assert process.call("PUT", "/admin/integrations/facebook", body).status == 200
