@@ -43,7 +43,7 @@ struct MessengerChannel {
         sender(graph, limiter),
         pages(app.database(app.config().database_url, {}), limiter,
               [&app](std::string page) { return app.bus().release_page(std::move(page)); }),
-        webhook(app.bus(), [this] { return settings->current(); }, &watchdog) {}
+        webhook(app.bus(), [this] { return settings->current(); }, &watchdog, {}, app.config().app_id) {}
 
   std::shared_ptr<messenger::SettingsSource> settings;
   messenger::Watchdog watchdog;

@@ -46,26 +46,43 @@ void print_letter(std::ostream& out, const DeadLetter& letter) {
       << "\n";
 }
 
-int list_all(const DeadLettersOptions& options, db::Database& database, std::ostream& out) {
-  const auto letters = list_dead_letters(database, 1000);
-  if (options.json) {
-    json::array all;
-    for (const auto& letter : letters) all.push_back(to_object(letter));
-    out << to_json(all) << "\n";
-    return 0;
+/// In the order of their numbers, some at a time: there may be many.
+template <class Use>
+void for_each(db::Database& database, const Use& use) {
+  constexpr std::size_t at_once = 1'000;
+  std::int64_t after = 0;
+  for (;;) {
+    const auto letters = list_dead_letters(database, at_once, after);
+    for (const auto& letter : letters) use(letter);
+    if (letters.size() < at_once) return;
+    after = letters.back().id;
   }
-  for (const auto& letter : letters) print_letter(out, letter);
-  if (letters.empty()) out << "There are no dead letters.\n";
+}
+
+int list_all(const DeadLettersOptions& options, db::Database& database, std::ostream& out) {
+  bool none = true;
+  if (options.json) out << "[";
+  for_each(database, [&](const DeadLetter& letter) {
+    if (!options.json) {
+      print_letter(out, letter);
+    } else {
+      out << (none ? "" : ",") << to_json(to_object(letter));
+    }
+    none = false;
+  });
+  if (options.json) out << "]\n";
+  if (none && !options.json) out << "There are no dead letters.\n";
   return 0;
 }
 
 }  // namespace
 
-std::vector<DeadLetter> list_dead_letters(db::Database& database, std::size_t limit) {
+std::vector<DeadLetter> list_dead_letters(db::Database& database, std::size_t limit, std::int64_t after) {
   std::vector<DeadLetter> letters;
   database.run_blocking([&](db::Connection& c) {
     letters.clear();
-    const auto rows = c.query(std::string(columns) + "ORDER BY seq LIMIT $1", {db::Value(static_cast<std::int64_t>(limit))});
+    const auto rows = c.query(std::string(columns) + "AND seq > $1 ORDER BY seq LIMIT $2",
+                              {db::Value(after), db::Value(static_cast<std::int64_t>(limit))});
     for (std::size_t i = 0; i < rows->size(); ++i) letters.push_back(read_letter(*rows, i));
   });
   return letters;
@@ -109,8 +126,7 @@ bool drop_dead_letter(db::Database& database, std::int64_t id) {
 int run_dead_letters(const DeadLettersOptions& options, db::Database& database, std::ostream& out, std::ostream& err) {
   if (options.action == "list") return list_all(options, database, out);
   auto ids = options.ids;
-  if (options.all)
-    for (const auto& letter : list_dead_letters(database, 100'000)) ids.push_back(letter.id);
+  if (options.all) for_each(database, [&ids](const DeadLetter& letter) { ids.push_back(letter.id); });
   if (ids.empty() && !options.all) {
     err << "loquat dead-letters " << options.action << ": give the numbers that `loquat dead-letters list` shows, or --all\n";
     return 2;

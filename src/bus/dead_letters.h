@@ -11,7 +11,8 @@
 /// What an operator does with events that could not be processed. Blocking, each in one short transaction beside a serving process.
 namespace loquat::bus {
 
-[[nodiscard]] std::vector<DeadLetter> list_dead_letters(db::Database& database, std::size_t limit);
+/// The first `limit` with numbers above `after`, in their order.
+[[nodiscard]] std::vector<DeadLetter> list_dead_letters(db::Database& database, std::size_t limit, std::int64_t after = 0);
 [[nodiscard]] std::optional<DeadLetter> find_dead_letter(db::Database& database, std::int64_t id);
 /// Puts it back into the inbox under a new message id: it runs now, against today's state. False when there is none.
 bool replay_dead_letter(db::Database& database, std::int64_t id);

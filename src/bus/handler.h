@@ -16,7 +16,8 @@ struct Delivery {
   enum class Kind : std::uint8_t {
     done,          ///< every reply delivered, or dropped on purpose
     later,         ///< try again after `delay`
-    page_stopped,  ///< the page cannot send: wait until it is released
+    page_stopped,  ///< the page cannot send: wait until it is released, at most `delay`. Its row in `page` says so; if not, it is due at
+                   ///< once
     abandoned,     ///< the partition is no longer ours: touch nothing
   };
   Kind kind = Kind::done;

@@ -1,6 +1,7 @@
 #include "bus/inbox_rows.h"
 
 #include <algorithm>
+#include <set>
 
 #include "core/log.h"
 
@@ -154,6 +155,26 @@ void update_progress(Connection& connection, std::vector<Progress> progress) {
   if (!parked.empty()) connection.batch("UPDATE parked SET parts_sent = $2 WHERE seq = $1", std::move(parked));
 }
 
+void settle(Connection& connection, std::vector<Parking>& parkings) {
+  std::set<std::string> pages;
+  for (const auto& p : parkings)
+    if (p.while_stopped) pages.insert(p.page);
+  if (pages.empty()) return;
+  std::set<std::string> stopped;
+  const auto note = [&stopped](const db::Rows& rows) {
+    for (std::size_t i = 0; i < rows.size(); ++i) stopped.insert(rows.text(i, 0));
+  };
+  if (is_postgres(connection)) {
+    note(*connection("SELECT id FROM page WHERE id = ANY($1::text[]) AND state = 'stopped' ORDER BY id FOR SHARE",
+                     std::vector<std::string>(pages.begin(), pages.end())));
+  } else {
+    for (const auto& page : pages) note(*connection("SELECT id FROM page WHERE id = $1 AND state = 'stopped'", page));
+  }
+  const auto now = now_ms();
+  for (auto& p : parkings)
+    if (p.while_stopped && !stopped.contains(p.page)) p.next_at_ms = now;
+}
+
 void park(Connection& connection, std::vector<Parking> parkings) {
   std::ranges::sort(parkings, {}, [](const Parking& p) { return p.item.seq; });
   std::vector<Values> rows;
@@ -202,18 +223,102 @@ std::vector<std::string> find_due(Connection& connection, const std::vector<std:
 }
 
 std::vector<Item> load_parked(Connection& connection, const std::string& conv, std::size_t limit) {
+  struct Waiting {
+    std::int64_t seq = 0;
+    std::int64_t timestamp_ms = 0;
+  };
+  // The timestamp is the second member of to_stored(), behind a word.
   const auto rows = connection(
-      "SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM parked WHERE conv = $1 AND next_at IS NOT NULL ORDER BY "
-      "seq LIMIT $2",
-      conv, static_cast<std::int64_t>(limit));
+      is_postgres(connection)
+          ? "SELECT seq, reason = 'behind', coalesce(substring(event from '\"ts\":(-?[0-9]+)')::bigint, 0) FROM parked WHERE conv = $1 AND "
+            "next_at IS NOT NULL ORDER BY seq"
+          : "SELECT seq, reason = 'behind', CAST(substr(event, instr(event, '\"ts\":') + 5, 20) AS INTEGER) FROM parked WHERE conv = $1 "
+            "AND "
+            "next_at IS NOT NULL ORDER BY seq",
+      conv);
+  std::vector<Waiting> begun;
+  std::vector<Waiting> behind;
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    const Waiting next{rows->integer(i, 0), rows->integer(i, 2)};
+    if (rows->boolean(i, 1)) {
+      behind.insert(find_place(behind, next.timestamp_ms, [](const Waiting& w) { return w.timestamp_ms; }), next);
+    } else {
+      begun.push_back(next);
+    }
+  }
+  begun.insert(begun.end(), behind.begin(), behind.end());
+  begun.resize(std::min(begun.size(), limit));
+  std::vector<std::int64_t> seqs;
+  for (const auto& next : begun) seqs.push_back(next.seq);
   std::vector<Item> items;
-  read_items(*rows, true, items);
+  if (is_postgres(connection)) {
+    read_items(
+        *connection("SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM parked WHERE seq = ANY($1::bigint[]) "
+                    "ORDER BY array_position($1::bigint[], seq)",
+                    std::move(seqs)),
+        true, items);
+    return items;
+  }
+  for (const auto seq : seqs)
+    read_items(*connection("SELECT seq, conv, message_id, event, attempts, parts_sent, at, crashes FROM parked WHERE seq = $1", seq), true,
+               items);
   return items;
 }
 
-std::int64_t release_page(Connection& connection, std::string_view page, std::int64_t now) {
-  const auto rows = connection("UPDATE parked SET next_at = $2 WHERE page_id = $1 AND next_at IS NOT NULL", std::string(page), now);
-  return rows->affected();
+bool release_page(Connection& connection, const std::string& page, std::int64_t now) {
+  if (connection("UPDATE page SET state = 'ok' WHERE id = $1 AND state = 'stopped'", page)->affected() == 0) return false;
+  make_due(connection, page, now);
+  return true;
+}
+
+std::vector<std::string> find_unreleased(Connection& connection, std::int64_t now) {
+  const auto rows = connection(
+      "SELECT DISTINCT page_id FROM parked WHERE next_at > $1 AND reason IN ('page_stopped', 'no_token', 'disabled') AND page_id NOT IN "
+      "(SELECT id FROM page WHERE state = 'stopped')",
+      now);
+  std::vector<std::string> pages;
+  for (std::size_t i = 0; i < rows->size(); ++i) pages.push_back(rows->text(i, 0));
+  return pages;
+}
+
+void make_due(Connection& connection, const std::string& page, std::int64_t now) {
+  if (is_postgres(connection)) {
+    connection(
+        "UPDATE parked SET next_at = $2 WHERE seq IN (SELECT seq FROM parked WHERE page_id = $1 AND next_at > $2 ORDER BY seq FOR UPDATE)",
+        page, now);
+  } else {
+    connection("UPDATE parked SET next_at = $2 WHERE page_id = $1 AND next_at > $2", page, now);
+  }
+}
+
+std::vector<Kept> find_kept(Connection& connection, const std::string& conv, const MessageId& id) {
+  std::vector<Kept> kept;
+  for (const auto* sql : {"SELECT seq, event FROM inbox WHERE conv = $1 AND message_id = $2",
+                          "SELECT seq, event FROM parked WHERE conv = $1 AND message_id = $2"}) {
+    const auto rows = connection.query(sql, {Value(conv), db::to_value(id)});
+    for (std::size_t i = 0; i < rows->size(); ++i) {
+      try {
+        kept.push_back({rows->integer(i, 0), from_stored(conv, id, rows->text(i, 1))});
+      } catch (const Error&) {  // not ours to read, but to be taken back all the same
+        Event event;
+        event.conversation = chat::ConversationId::from_key(conv);
+        event.message_id = id;
+        kept.push_back({rows->integer(i, 0), std::move(event)});
+      }
+    }
+  }
+  return kept;
+}
+
+void take_back(Connection& connection, std::vector<Kept> rows) {
+  std::ranges::sort(rows, {}, &Kept::seq);
+  for (auto& [seq, event] : rows) {
+    take_back(event);
+    const auto text = to_stored(event);
+    connection("UPDATE inbox SET event = $2 WHERE seq = $1", seq, text);
+    connection("DELETE FROM parked WHERE seq = $1 AND next_at IS NULL", seq);
+    connection("UPDATE parked SET event = $2 WHERE seq = $1", seq, text);
+  }
 }
 
 void add_crash(Connection& connection, std::vector<std::int64_t> seqs) {

@@ -47,7 +47,11 @@ struct Parking {
   std::string page;
   std::optional<std::int64_t> next_at_ms;
   std::string reason;
+  bool while_stopped = false;  ///< waits for its page: settle() decides
 };
+/// What waits for a page that is not stopped (any more) is due at once. The pages' rows stay locked until the transaction ends, so that a
+/// release comes before and is seen here, or comes after and finds what is parked. To be called before anything of `parked` is touched.
+void settle(db::Connection& connection, std::vector<Parking>& parkings);
 void park(db::Connection& connection, std::vector<Parking> parkings);
 /// Stores an event that could not be read as a dead letter at once.
 void insert_dead(db::Connection& connection, const Arrival& arrival, std::int64_t seq, std::string_view page, std::string_view reason);
@@ -57,10 +61,22 @@ std::vector<std::string> find_blocked(db::Connection& connection, const std::vec
 /// Of those the ones whose time has come.
 std::vector<std::string> find_due(db::Connection& connection, const std::vector<std::int64_t>& parts, std::int64_t now_ms,
                                   std::size_t limit);
-/// All waiting parked events of a conversation, oldest first.
+/// The next of a conversation's waiting parked events: first what was begun, then in the order of find_place.
 std::vector<Item> load_parked(db::Connection& connection, const std::string& conv, std::size_t limit);
-/// Lets a page's parked events go on now.
-std::int64_t release_page(db::Connection& connection, std::string_view page, std::int64_t now_ms);
+/// Ends a page's stop and lets its parked events go on now. False when it is not stopped.
+bool release_page(db::Connection& connection, const std::string& page, std::int64_t now_ms);
+/// Pages that are not stopped and for which events wait all the same: no release will come for them.
+std::vector<std::string> find_unreleased(db::Connection& connection, std::int64_t now_ms);
+void make_due(db::Connection& connection, const std::string& page, std::int64_t now_ms);
+
+/// Rows of an event that its sender took back.
+struct Kept {
+  std::int64_t seq = 0;
+  Event event;
+};
+std::vector<Kept> find_kept(db::Connection& connection, const std::string& conv, const MessageId& id);
+/// Takes the words out of those that wait; dead letters go.
+void take_back(db::Connection& connection, std::vector<Kept> rows);
 
 /// These events were being decided when their process died.
 void add_crash(db::Connection& connection, std::vector<std::int64_t> seqs);

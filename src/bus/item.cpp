@@ -17,6 +17,15 @@ std::string to_stored(const Event& event) {
   return out;
 }
 
+std::optional<MessageId> find_taken_back(const Event& event) {
+  return event.kind == "unsend" ? MessageId::parse(string_member(event.body, "redacts")) : std::nullopt;
+}
+
+void take_back(Event& event) {
+  event.kind = taken_back;
+  event.body.clear();
+}
+
 Event from_stored(const std::string& conversation_key, const MessageId& id, const std::string& text) {
   const auto value = parse_json(text, 512);
   const auto* body = find_member(value, "body");

@@ -58,6 +58,7 @@ Fault read_fault(const std::exception_ptr& error) {
 asio::awaitable<Lanes::Ended> Lanes::process(Lane& lane, Item& item) {
   const auto handler = handlers_.find(item.event.conversation.channel);
   if (handler == handlers_.end()) co_return co_await bury(lane, item, "no channel");
+  if (was_taken_back(item)) co_return co_await finish_taken_back(lane, item);
   if (item.crashes >= most_crashes) co_return co_await bury(lane, item, "crashed the process");
   Ended ended = Ended::gone;
   auto turn = co_await decide(lane, item, *handler->second, ended);
@@ -85,6 +86,7 @@ asio::awaitable<std::shared_ptr<state::State>> Lanes::decide(Lane& lane, Item& i
         if (!lane.latest_known) co_await load_latest(lane);
         version = lane.latest ? lane.latest->version : 0;
         lane.latest_known = false;
+        if (const auto id = find_taken_back(item.event)) co_await storage_.take_back(lane.conversation, *id);
         const RunningMarks::Mark mark(marks_, item.seq);
         found = co_await handler.decide(item, take_state(std::exchange(lane.latest, nullptr)), again);
       }
@@ -182,6 +184,7 @@ asio::awaitable<Lanes::Ended> Lanes::deliver(Lane& lane, Item& item, Handler& ha
   };
   for (int attempt = 0;; ++attempt) {
     if (!may_run(lane)) co_return Ended::abandoned;
+    if (was_taken_back(item)) co_return co_await finish(lane, item);
     std::exception_ptr failure;
     Delivery delivery;
     try {
@@ -231,14 +234,14 @@ asio::awaitable<Lanes::Ended> Lanes::park(Lane& lane, Item& item, std::string pa
                                           bool page_stopped) {
   // A stopped page is released in the table, by whichever process learns of it; a failed delivery waits its time here.
   const auto until = now_ms() + delay.value_or(milliseconds(0)).count();
-  if (delay) set_blocked(lane.key, {page_stopped ? 0 : until, until});
+  if (delay) set_blocked(lane.key, {page_stopped ? 0 : until, until, page_stopped});
   for (int failures = 0; lane.epoch == ownership_.epoch(); ++failures) {
     std::exception_ptr failure;
     bool ours = false;
     try {
       std::optional<std::int64_t> next;
       if (delay) next = until;
-      ours = co_await storage_.park({item, page, next, reason}, lane.epoch);
+      ours = co_await storage_.park({item, page, next, reason, page_stopped}, lane.epoch);
     } catch (...) {
       failure = std::current_exception();
     }
@@ -252,9 +255,9 @@ asio::awaitable<Lanes::Ended> Lanes::park(Lane& lane, Item& item, std::string pa
   co_return Ended::abandoned;
 }
 
-/// A dead letter. It writes a state row (state unchanged, no replies), so that a redelivery cannot revive it.
-asio::awaitable<Lanes::Ended> Lanes::bury(Lane& lane, Item& item, std::string reason) {
-  turns("dead_letter").add();
+/// A state row for an event without effect (state unchanged, no replies), so that a redelivery cannot revive it. Empty: not yet, the
+/// outside world is away or somebody else writes the conversation.
+asio::awaitable<std::optional<Committed::Kind>> Lanes::commit_empty_turn(Lane& lane, const Item& item) {
   for (int tries = 0; tries < 5 && may_run(lane); ++tries) {
     std::exception_ptr failure;
     Committed result;
@@ -275,12 +278,31 @@ asio::awaitable<Lanes::Ended> Lanes::bury(Lane& lane, Item& item, std::string re
     } catch (...) {
       failure = std::current_exception();
     }
-    if (!failure && result.kind == Committed::Kind::lease_lost) co_return Ended::abandoned;
-    if (!failure && result.kind != Committed::Kind::version_conflict) break;
+    if (!failure && result.kind != Committed::Kind::version_conflict) co_return result.kind;
+    if (failure && !read_fault(failure).again) co_return Committed::Kind::known;  // refused for good
     lane.latest_known = false;
     lane.latest.reset();
     if (failure) co_await wait(lane, milliseconds(500));
   }
+  co_return std::nullopt;
+}
+
+/// Its sender took it back: nothing is said to it. What it may have changed already stays.
+asio::awaitable<Lanes::Ended> Lanes::finish_taken_back(Lane& lane, Item& item) {
+  turns("taken_back").add();
+  std::optional<Committed::Kind> committed;
+  while (!committed) {
+    if (!may_run(lane)) co_return Ended::abandoned;
+    committed = co_await commit_empty_turn(lane, item);
+  }
+  if (*committed == Committed::Kind::lease_lost) co_return Ended::abandoned;
+  co_return co_await finish(lane, item);
+}
+
+/// A dead letter.
+asio::awaitable<Lanes::Ended> Lanes::bury(Lane& lane, Item& item, std::string reason) {
+  turns("dead_letter").add();
+  if (co_await commit_empty_turn(lane, item) == Committed::Kind::lease_lost) co_return Ended::abandoned;
   log::error("bus", "a message became a dead letter; see loquat dead-letters", {{"seq", item.seq}, {"reason", reason}});
   co_return co_await park(lane, item, item.event.conversation.account, std::nullopt, std::move(reason));
 }
@@ -289,11 +311,13 @@ asio::awaitable<Lanes::Ended> Lanes::bury(Lane& lane, Item& item, std::string re
 asio::awaitable<void> Lanes::park_waiting(Lane& lane) {
   std::vector<Item> items(std::make_move_iterator(lane.waiting.begin()), std::make_move_iterator(lane.waiting.end()));
   lane.waiting.clear();
-  const auto until = find_blocked_state(lane.key).value_or(Blocked{}).behind_until;
+  const auto blocked = find_blocked_state(lane.key).value_or(Blocked{});
+  const auto until = std::max(blocked.behind_until, now_ms());
   for (auto& item : items) {
     std::exception_ptr failure;
+    (void)was_taken_back(item);  // what is parked has no words then
     try {
-      (void)co_await storage_.park({item, "", std::max(until, now_ms()), "behind"}, lane.epoch);
+      (void)co_await storage_.park({item, lane.conversation.account, until, "behind", blocked.while_stopped}, lane.epoch);
     } catch (...) {
       failure = std::current_exception();
     }
@@ -324,6 +348,10 @@ asio::awaitable<void> Lanes::run_parked(Lane& lane) {
     }
     for (auto& item : items) {
       if (!may_run(lane)) co_return;
+      if (!lane.first.empty()) {  // it comes before, and then we go on
+        lane.due = true;
+        co_return;
+      }
       const auto ended = co_await process(lane, item);
       if (ended == Ended::abandoned) co_return;
       if (ended == Ended::parked && find_blocked_state(lane.key).value_or(Blocked{}).behind_until > now_ms()) co_return;

@@ -77,18 +77,16 @@ Lanes::Lane& Lanes::lane_for(Shard& shard, const chat::ConversationId& conversat
   return *lane;
 }
 
-/// Among undecided events of a conversation the channel's timestamp decides, then the order of admission.
 void Lanes::enqueue(Lane& lane, Item item) {
-  auto place = lane.waiting.end();
-  if (item.event.timestamp_ms != 0) {
-    while (place != lane.waiting.begin()) {
-      const auto& before = *std::prev(place);
-      if (before.event.timestamp_ms == 0 || before.event.timestamp_ms <= item.event.timestamp_ms) break;
-      --place;
-    }
-    if (item.event.timestamp_ms < lane.last_timestamp)
-      metrics::counter("bus_late_events_total", "Events older than one of their conversation that was decided already").add();
+  if (find_taken_back(item.event)) {
+    note_taken_back(item.event);
+    lane.first.push_back(std::move(item));
+    return;
   }
+  const auto said = item.event.timestamp_ms;
+  if (said != 0 && said < lane.last_timestamp)
+    metrics::counter("bus_late_events_total", "Events older than one of their conversation that was decided already").add();
+  const auto place = find_place(lane.waiting, said, [](const Item& waiting) { return waiting.event.timestamp_ms; });
   lane.waiting.insert(place, std::move(item));
 }
 
@@ -180,6 +178,38 @@ bool Lanes::was_reported(std::string_view metadata) const {
   return !reported_.empty() && reported_.contains(std::string(metadata));
 }
 
+namespace {
+
+std::string key_of(const chat::ConversationId& conversation, const MessageId& id) {
+  return conversation.to_key() + std::string(id.bytes.begin(), id.bytes.end());
+}
+
+}  // namespace
+
+void Lanes::note_taken_back(const Event& event) {
+  constexpr std::size_t most = 20'000;
+  const auto id = find_taken_back(event);
+  if (!id) return;
+  auto key = key_of(event.conversation, *id);
+  const std::lock_guard lock(mutex_);
+  if (!taken_back_.insert(key).second) return;
+  taken_back_order_.push_back(std::move(key));
+  if (taken_back_order_.size() > most) {
+    taken_back_.erase(taken_back_order_.front());
+    taken_back_order_.pop_front();
+  }
+}
+
+bool Lanes::was_taken_back(Item& item) const {
+  if (item.event.kind == taken_back) return true;
+  {
+    const std::lock_guard lock(mutex_);
+    if (taken_back_.empty() || !taken_back_.contains(key_of(item.event.conversation, item.event.message_id))) return false;
+  }
+  take_back(item.event);
+  return true;
+}
+
 bool Lanes::may_run(const Lane& lane) const noexcept {
   return !tasks_.stopping() && lane.epoch == ownership_.epoch() && ownership_.owns(lane.part);
 }
@@ -189,9 +219,15 @@ asio::awaitable<void> Lanes::run(Shard& shard, Lane& lane) {
   co_await asio::post(shard.loop.get_executor(), asio::use_awaitable);
   for (;;) {
     if (!may_run(lane)) {
-      for (const auto& item : lane.waiting) forget(item.seq, lane.part, false);
-      lane.waiting.clear();
+      for (auto* queue : {&lane.first, &lane.waiting}) {
+        for (const auto& item : *queue) forget(item.seq, lane.part, false);
+        queue->clear();
+      }
       break;
+    }
+    if (!lane.first.empty()) {
+      co_await run_first(lane, lane.first);
+      continue;
     }
     if (is_blocked(lane.key)) {
       if (!lane.waiting.empty()) {
@@ -209,20 +245,25 @@ asio::awaitable<void> Lanes::run(Shard& shard, Lane& lane) {
       set_blocked(lane.key, {now_ms() + 1000, now_ms() + 1000});
       continue;
     }
-    Item item = std::move(lane.waiting.front());
-    lane.waiting.pop_front();
-    const auto ended = co_await process(lane, item);
-    if (ended == Ended::abandoned && may_run(lane)) {
-      // The lease was too short for this step, and may be renewed: what waits behind must not overtake.
-      item.fresh = false;
-      lane.waiting.push_front(std::move(item));
-      co_await wait(lane, std::chrono::milliseconds(50));
-      continue;
-    }
-    forget(item.seq, lane.part, ended != Ended::abandoned);
+    co_await run_first(lane, lane.waiting);
   }
   remember(shard, lane);
   shard.lanes.erase(std::string(lane.key));
+}
+
+/// Runs the first event of the queue.
+asio::awaitable<void> Lanes::run_first(Lane& lane, std::deque<Item>& queue) {
+  Item item = std::move(queue.front());
+  queue.pop_front();
+  const auto ended = co_await process(lane, item);
+  if (ended == Ended::abandoned && may_run(lane)) {
+    // The lease was too short for this step, and may be renewed: what waits behind must not overtake.
+    item.fresh = false;
+    queue.push_front(std::move(item));
+    co_await wait(lane, std::chrono::milliseconds(50));
+    co_return;
+  }
+  forget(item.seq, lane.part, ended != Ended::abandoned);
 }
 
 void Lanes::remember(Shard& shard, Lane& lane) {

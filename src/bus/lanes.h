@@ -69,6 +69,7 @@ class Lanes {
     unsigned part = 0;
     std::uint64_t epoch = 0;
     std::deque<Item> waiting;
+    std::deque<Item> first;                ///< what takes others back: it waits for none of them
     std::shared_ptr<state::State> latest;  ///< null when there is none (or not known)
     bool latest_known = false;
     bool due = false;
@@ -84,6 +85,7 @@ class Lanes {
 
   [[nodiscard]] bool may_run(const Lane& lane) const noexcept;
   asio::awaitable<void> run(Shard& shard, Lane& lane);
+  asio::awaitable<void> run_first(Lane& lane, std::deque<Item>& queue);
   asio::awaitable<void> run_parked(Lane& lane);
   asio::awaitable<void> park_waiting(Lane& lane);
   enum class Ended : std::uint8_t { gone, parked, abandoned };
@@ -93,6 +95,8 @@ class Lanes {
   asio::awaitable<void> load_latest(Lane& lane);
   asio::awaitable<Ended> deliver(Lane& lane, Item& item, Handler& handler, const state::State& turn);
   asio::awaitable<Ended> finish(Lane& lane, Item& item);
+  asio::awaitable<Ended> finish_taken_back(Lane& lane, Item& item);
+  asio::awaitable<std::optional<Committed::Kind>> commit_empty_turn(Lane& lane, const Item& item);
   asio::awaitable<Ended> park(Lane& lane, Item& item, std::string page, std::optional<std::chrono::milliseconds> delay, std::string reason,
                               bool page_stopped = false);
   asio::awaitable<Ended> bury(Lane& lane, Item& item, std::string reason);
@@ -101,12 +105,16 @@ class Lanes {
   struct Blocked {
     std::int64_t not_before = 0;    ///< milliseconds; its first event has been parked until then (0: the table decides)
     std::int64_t behind_until = 0;  ///< next_at of what is parked behind it
+    bool while_stopped = false;     ///< it waits for its page, and so does what is parked behind it
   };
   [[nodiscard]] std::optional<Blocked> find_blocked_state(const std::string& key) const;
   [[nodiscard]] bool is_blocked(const std::string& key) const { return find_blocked_state(key).has_value(); }
   void set_blocked(const std::string& key, Blocked blocked);
   void unblock(const std::string& key);
   void remember(Shard& shard, Lane& lane);
+  void note_taken_back(const Event& event);
+  /// Whether the item's sender took it back; then its words are gone.
+  bool was_taken_back(Item& item) const;
 
   const Settings settings_;
   const std::int64_t started_ms_ = to_milliseconds(now());
@@ -125,6 +133,8 @@ class Lanes {
   std::deque<std::int64_t> finished_order_;
   std::unordered_set<std::string> reported_;
   std::deque<std::string> reported_order_;
+  std::unordered_set<std::string> taken_back_;  // conversation key and id
+  std::deque<std::string> taken_back_order_;
 };
 
 }  // namespace loquat::bus

@@ -141,8 +141,8 @@ void SqlBus::hand_over(std::vector<Event> events, const std::vector<std::int64_t
 
 void SqlBus::delivered(DeliveryReport report) { lanes_.note_delivered(report.metadata); }
 
-asio::awaitable<void> SqlBus::release_page(std::string page) {
-  co_await database_.write([page](db::Connection& c) { bus::release_page(c, page, now_ms()); });
+asio::awaitable<bool> SqlBus::release_page(std::string page) {
+  co_return co_await database_.write([page](db::Connection& c) { return bus::release_page(c, page, now_ms()); });
 }
 
 asio::awaitable<void> SqlBus::erase(const state::ThreadQuery& query) {
@@ -238,6 +238,7 @@ asio::awaitable<void> SqlBus::sweep() {
     if (complete && !missed_) behind_ = false;
     if (!complete) behind_ = true;
   }
+  co_await release_forgotten();
   const auto parts = [this] {
     std::vector<std::int64_t> list;
     for (unsigned part = 0; part < partition_count; ++part)
@@ -246,6 +247,18 @@ asio::awaitable<void> SqlBus::sweep() {
   }();
   auto due = co_await database_.read([parts](db::Connection& c) { return find_due(c, parts, now_ms(), 1000); });
   lanes_.resume(due);
+}
+
+/// What waits for a page that is not stopped, whoever left it so: looked for at the start and once a minute.
+asio::awaitable<void> SqlBus::release_forgotten() {
+  const auto time = std::chrono::steady_clock::now();
+  if (time < look_for_forgotten_) co_return;
+  const auto pages = co_await database_.read([](db::Connection& c) { return find_unreleased(c, now_ms()); });
+  for (const auto& page : pages) {
+    co_await database_.write([page](db::Connection& c) { make_due(c, page, now_ms()); });
+    log::warning("bus", "events that waited for a page go on: it is not stopped", {{"page", page}});
+  }
+  look_for_forgotten_ = time + std::chrono::minutes(1);
 }
 
 void SqlBus::request_tail() {

@@ -45,8 +45,8 @@ class SqlBus final : public Bus {
   asio::awaitable<void> admit(std::vector<Event> events) override;
   void delivered(DeliveryReport report) override;
 
-  /// Lets a page's parked events go on: its token works again.
-  [[nodiscard]] asio::awaitable<void> release_page(std::string page);
+  /// Ends a page's stop and lets its parked events go on. False when it is not stopped.
+  [[nodiscard]] asio::awaitable<bool> release_page(std::string page);
   /// Erases what the bus keeps of these conversations.
   [[nodiscard]] asio::awaitable<void> erase(const state::ThreadQuery& query);
   /// Error(unavailable) when the bus has no partitions' data yet or its database is away.
@@ -65,6 +65,7 @@ class SqlBus final : public Bus {
   asio::awaitable<void> sweep_loop();
   asio::awaitable<void> tail_loop();
   asio::awaitable<void> sweep();
+  asio::awaitable<void> release_forgotten();
   asio::awaitable<bool> scan(std::int64_t after);
   asio::awaitable<void> load(std::vector<std::int64_t> seqs, std::unordered_map<std::int64_t, Item> fresh);
   asio::awaitable<void> run_suspects_alone();
@@ -93,6 +94,7 @@ class SqlBus final : public Bus {
   bool behind_ = true;   // rows on disk are not in lanes yet: arrivals must not overtake them
   bool missed_ = false;  // an admission was not handed over since the running sweep began
   bool suspects_counted_ = false;
+  std::chrono::steady_clock::time_point look_for_forgotten_{};  // only used by the sweep
   std::atomic<bool> tail_requested_{false};
   std::atomic<bool> tail_running_{false};
   std::atomic<std::int64_t> pending_rows_{0};

@@ -52,6 +52,7 @@ void run_operations(db::Connection& connection, const std::vector<Operation>& op
       parkings.push_back(std::get<Parking>(step));
     }
   }
+  settle(connection, parkings);
   if (!turns.empty()) state::append_rows(connection, turns);
   if (!progress.empty()) update_progress(connection, std::move(progress));
   if (!parkings.empty()) park(connection, std::move(parkings));
@@ -360,6 +361,12 @@ asio::awaitable<bool> Storage::save_progress(const Item& item, std::uint64_t epo
 asio::awaitable<bool> Storage::park(Parking parking, std::uint64_t epoch) {
   const auto result = co_await impl_->commits.call(Operation{std::move(parking), epoch}, busy());
   co_return result.kind == Committed::Kind::ok;
+}
+
+asio::awaitable<void> Storage::take_back(const chat::ConversationId& conversation, const MessageId& id) {
+  auto kept = co_await impl_->database.read([conv = conversation.to_key(), id](db::Connection& c) { return find_kept(c, conv, id); });
+  if (kept.empty()) co_return;
+  co_await impl_->database.write([kept = std::move(kept)](db::Connection& c) { bus::take_back(c, kept); });
 }
 
 asio::awaitable<std::optional<state::State>> Storage::find_latest(const chat::ConversationId& conversation) {

@@ -57,6 +57,9 @@ class Storage {
   [[nodiscard]] asio::awaitable<bool> save_progress(const Item& item, std::uint64_t epoch);
   [[nodiscard]] asio::awaitable<bool> park(Parking parking, std::uint64_t epoch);
 
+  /// A sender took this event back: what the inbox and the parked keep of it has no words any more, a dead letter of it is gone.
+  [[nodiscard]] asio::awaitable<void> take_back(const chat::ConversationId& conversation, const MessageId& id);
+
   [[nodiscard]] asio::awaitable<std::optional<state::State>> find_latest(const chat::ConversationId& conversation);
   [[nodiscard]] asio::awaitable<std::optional<state::State>> find_by_message_id(const MessageId& id);
 

@@ -49,8 +49,8 @@ http::Doc describe_receive() {
 
 }  // namespace
 
-Webhook::Webhook(bus::Bus& bus, CurrentSettings settings, Watchdog* watchdog, Extra extra)
-    : bus_(bus), settings_(std::move(settings)), watchdog_(watchdog), extra_(std::move(extra)) {
+Webhook::Webhook(bus::Bus& bus, CurrentSettings settings, Watchdog* watchdog, Extra extra, std::string app_id)
+    : bus_(bus), settings_(std::move(settings)), watchdog_(watchdog), extra_(std::move(extra)), app_id_(std::move(app_id)) {
   for (std::size_t i = 0; i < kind_count; ++i) {
     kinds_[i] = &metrics::counter("messenger_events_total", "Items of Messenger webhooks by what they were.",
                                   {{"kind", std::string(to_string(static_cast<Kind>(i)))}});
@@ -89,7 +89,7 @@ asio::awaitable<http::Response> Webhook::receive(http::Request& request) {
   if (result != SignatureResult::valid)
     throw Error(Code::forbidden, "Invalid request signature", "signature " + std::string(to_string(result)));
 
-  auto parsed = parse_webhook(request.body, now(), [&settings](std::string_view page) { return settings->is_ours(page); });
+  auto parsed = parse_webhook(request.body, now(), [&settings](std::string_view page) { return settings->is_ours(page); }, app_id_);
   if (!parsed.is_object) throw Error(Code::malformed, "Invalid JSON");
   count(parsed);
   warn(parsed);

@@ -28,7 +28,8 @@ class Webhook {
   using Extra = std::function<json::object()>;
 
   /// `bus` and `watchdog` (may be null) must outlive the webhook.
-  Webhook(bus::Bus& bus, CurrentSettings settings, Watchdog* watchdog, Extra extra = {});
+  /// `app_id`: echoes of other apps are no report of ours; empty: unknown.
+  Webhook(bus::Bus& bus, CurrentSettings settings, Watchdog* watchdog, Extra extra = {}, std::string app_id = {});
 
   /// 404 without the integration, 400 without mode, token or challenge, 403 for a wrong one, else the challenge as text.
   asio::awaitable<http::Response> verify(http::Request& request);
@@ -46,6 +47,7 @@ class Webhook {
   const CurrentSettings settings_;
   Watchdog* const watchdog_;
   const Extra extra_;
+  const std::string app_id_;
   std::array<metrics::Counter*, kind_count> kinds_{};
   std::array<metrics::Counter*, 4> checks_{};
   std::mutex mutex_;

@@ -153,6 +153,21 @@ TEST_F(WebhookTest, an_echo_of_ours_is_reported) {
   EXPECT_TRUE(bus_.events.empty());
 }
 
+TEST_F(WebhookTest, an_echo_of_another_app_is_no_report_when_ours_is_known) {
+  Webhook ours(bus_, [this] { return settings_; }, nullptr, {}, "4711");
+  add_webhook_routes(router_, ours, "/ours", "");
+  const auto echo = [](std::string_view app) {
+    return R"({"object":"page","entry":[{"id":"1","messaging":[{"sender":{"id":"1"},"recipient":{"id":"5"},"message":{"is_echo":true)" +
+           std::string(app) + R"(,"metadata":")" + std::string(32, 'a') + R"(:1"}}]}]})";
+  };
+  for (const auto* app : {"", R"(,"app_id":42)", R"(,"app_id":null)"}) EXPECT_EQ(post(echo(app), "secret", "/ours"), success);
+  EXPECT_TRUE(bus_.reports.empty());
+  for (const auto* app : {R"(,"app_id":4711)", R"(,"app_id":"4711")"}) EXPECT_EQ(post(echo(app), "secret", "/ours"), success);
+  EXPECT_EQ(bus_.reports.size(), 2U);
+  EXPECT_EQ(post(echo(R"(,"app_id":42)")), success);
+  EXPECT_EQ(bus_.reports.size(), 3U);
+}
+
 TEST_F(WebhookTest, pages_that_are_not_ours) {
   auto settings = make_page_settings("secret", "verify", "");
   settings.page_tokens.emplace("1", "token");

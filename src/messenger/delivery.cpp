@@ -136,9 +136,18 @@ asio::awaitable<void> Delivery::start_marks(const bus::Item& item) {
 
 asio::awaitable<void> Delivery::send_marks(std::shared_ptr<Marks> marks, std::shared_ptr<const PageAccess> access, std::string page,
                                            Recipient recipient) {
-  co_await sender_.act(*access, page, recipient, SenderAction::mark_seen);
-  co_await sender_.act(*access, page, recipient, SenderAction::typing_on);
+  for (const auto action : {SenderAction::mark_seen, SenderAction::typing_on})
+    co_await tell(page, co_await sender_.act(*access, page, recipient, action));
   marks->done.store(true);
+}
+
+/// What Meta asks of one process holds for all.
+asio::awaitable<void> Delivery::tell(std::string page, Sender::Stops stops) {
+  try {
+    if (stops.page.count() > 0) co_await pages_.hold(page, stops.page);
+    if (stops.app.count() > 0) co_await pages_.hold(std::string(whole_app), stops.app);
+  } catch (const Error&) {  // only the other processes' hint
+  }
 }
 
 /// A typing mark that arrives after the reply would stay for 20 s.
@@ -160,6 +169,18 @@ bus::Delivery Delivery::wait_for_page(const bus::Item& item, std::string reason)
   return {bus::Delivery::Kind::page_stopped, milliseconds(std::max<std::int64_t>(expiry - time, 1'000)), page, std::move(reason)};
 }
 
+asio::awaitable<bus::Delivery> Delivery::stop_page(const bus::Item& item, std::string why, std::string token, std::string reason) {
+  const auto& page = item.event.conversation.account;
+  std::exception_ptr failure;
+  try {
+    co_await pages_.stop(page, std::move(why), std::move(token));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) co_return bus::Delivery{bus::Delivery::Kind::later, milliseconds(1'000), page, std::move(reason)};
+  co_return wait_for_page(item, std::move(reason));
+}
+
 asio::awaitable<bus::Delivery> Delivery::deliver(bus::Item& item, const state::State& turn, const bus::DeliveryContext& context) {
   const Counted counted(under_way_);
   auto delivery = co_await deliver_messages(item, turn, context);
@@ -178,18 +199,9 @@ asio::awaitable<bus::Delivery> Delivery::deliver_messages(bus::Item& item, const
   }
   const auto settings = settings_of_(page);
   if (!settings) co_return bus::Delivery{Kind::later, milliseconds(1'000), page, "settings"};
-  if (!settings->enabled) co_return wait_for_page(item, "disabled");
+  if (!settings->enabled) co_return co_await stop_page(item, "disabled", "", "disabled");
   if (pages_.is_stopped(page)) co_return wait_for_page(item, "page_stopped");
-  if (!access_of(item, *settings)) {
-    std::exception_ptr failure;
-    try {
-      co_await pages_.stop(page, "no_token", "");
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    if (failure) co_return bus::Delivery{Kind::later, milliseconds(1'000), page, "no_token"};
-    co_return wait_for_page(item, "no_token");
-  }
+  if (!access_of(item, *settings)) co_return co_await stop_page(item, "no_token", "", "no_token");
   co_await wait_for_marks(item.seq);
   const auto parts = make_parts(*messages, item.event.message_id);
   for (const auto& note : parts.notes)
@@ -225,12 +237,7 @@ asio::awaitable<std::optional<bus::Delivery>> Delivery::send_part(bus::Item& ite
   if (grant.wait.count() > 0) co_await async::sleep_for(grant.wait);
   if (!context.may_act(sender_.needed_time())) co_return bus::Delivery{.kind = Kind::abandoned};
   const auto result = co_await sender_.send(*access, page, recipient_of(item), part);
-  if (result.stopped_by_usage && result.wait.count() > 0) {
-    try {
-      co_await pages_.hold(page, result.wait);
-    } catch (const Error&) {  // only the other processes' hint
-    }
-  }
+  co_await tell(page, result.stops);
   const auto outcome = result.verdict.outcome;
   if (outcome == SendOutcome::delivered || outcome == SendOutcome::part_rejected) co_return std::nullopt;
   co_return co_await after(result, item, settings);
@@ -249,14 +256,7 @@ asio::awaitable<bus::Delivery> Delivery::after(const Sender::Result& result, con
     case SendOutcome::thread_held: co_return bus::Delivery{Kind::later, held_thread_wait, page, reason};
     case SendOutcome::page_stopped: {
       const auto* token = settings.find_token(page);
-      std::exception_ptr failure;
-      try {
-        co_await pages_.stop(page, std::string(result.verdict.reason), token == nullptr ? std::string() : *token);
-      } catch (...) {
-        failure = std::current_exception();
-      }
-      if (failure) co_return bus::Delivery{Kind::later, milliseconds(1'000), page, reason};
-      co_return wait_for_page(item, reason);
+      co_return co_await stop_page(item, std::string(result.verdict.reason), token == nullptr ? std::string() : *token, reason);
     }
     default: co_return bus::Delivery{Kind::later, result.wait, page, reason};
   }

@@ -55,6 +55,7 @@ class Delivery final : public bus::Handler {
   asio::awaitable<void> start_marks(const bus::Item& item);
   asio::awaitable<void> send_marks(std::shared_ptr<Marks> marks, std::shared_ptr<const PageAccess> access, std::string page,
                                    Recipient recipient);
+  asio::awaitable<void> tell(std::string page, Sender::Stops stops);
   asio::awaitable<void> wait_for_marks(std::int64_t seq);
   asio::awaitable<bus::Delivery> deliver_messages(bus::Item& item, const state::State& turn, const bus::DeliveryContext& context);
   asio::awaitable<std::optional<bus::Delivery>> send_part(bus::Item& item, const Part& part, const PageSettings& settings,
@@ -63,6 +64,7 @@ class Delivery final : public bus::Handler {
   asio::awaitable<bus::Delivery> send_parts(bus::Item& item, const Parts& parts, const PageSettings& settings,
                                             const bus::DeliveryContext& context);
   [[nodiscard]] bus::Delivery wait_for_page(const bus::Item& item, std::string reason) const;
+  asio::awaitable<bus::Delivery> stop_page(const bus::Item& item, std::string why, std::string token, std::string reason);
 
   const Settings settings_;
   const dialogue::Manager& manager_;

@@ -50,7 +50,8 @@ struct Item {
 
 class Reader {
  public:
-  Reader(Parsed& out, Time now, const IsOurs& is_ours) : out_(out), now_(now), is_ours_(is_ours) {}
+  Reader(Parsed& out, Time now, const IsOurs& is_ours, std::string_view app_id)
+      : out_(out), now_(now), is_ours_(is_ours), app_id_(app_id) {}
 
   void read_body(const json::value& body) {
     if (string_member(body, "object") != "page") return count(Kind::other_object);
@@ -196,6 +197,7 @@ class Reader {
     const auto metadata = string_member(message, "metadata");
     auto person = read_id_of(item.value, "recipient", "id");
     if (person.empty() || !is_reply_metadata(metadata)) return;
+    if (!app_id_.empty() && read_id(message, "app_id") != app_id_) return;
     out_.reports.push_back({{std::string(channel), item.page, std::move(person)}, std::string(metadata)});
   }
 
@@ -306,7 +308,14 @@ class Reader {
         {"page", item.page, item.sender, to_string(kind), timestamp == nullptr ? std::string() : to_json(*timestamp), to_json(item.value)});
   }
 
-  void add_unreadable(const Item& item, std::string_view reason) { add_unreadable(item.page, to_json(item.value), reason, item.sender); }
+  void add_unreadable(const Item& item, std::string_view reason) {
+    add_unreadable(item.page, to_json(item.value), reason, item.sender);
+    // A message has its own id, by which its sender may take it back.
+    const auto* message = find_present(item.value, "message");
+    if (message == nullptr || item.sender.empty() || is_true(*message, "is_deleted") || out_.count(Kind::unreadable) > most_dead_letters)
+      return;
+    if (const auto mid = string_member(*message, "mid"); !mid.empty()) out_.events.back().message_id = event_key(item.page, "message", mid);
+  }
 
   void add_unreadable(const std::string& page, const std::string& raw, std::string_view reason, const std::string& sender = {}) {
     count(Kind::unreadable);
@@ -323,6 +332,7 @@ class Reader {
   Parsed& out_;
   const Time now_;
   const IsOurs& is_ours_;
+  const std::string_view app_id_;
 };
 
 /// What a number means by its size: seconds until the year 5138, milliseconds until 5138, else microseconds.
@@ -368,7 +378,7 @@ bool is_reply_metadata(std::string_view metadata) noexcept {
          std::ranges::all_of(metadata.substr(id_digits + 1), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-Parsed parse_webhook(std::string_view body, Time now, const IsOurs& is_ours) {
+Parsed parse_webhook(std::string_view body, Time now, const IsOurs& is_ours, std::string_view app_id) {
   constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   if (body.starts_with(byte_order_mark)) body.remove_prefix(byte_order_mark.size());
   Parsed parsed;
@@ -380,10 +390,10 @@ Parsed parse_webhook(std::string_view body, Time now, const IsOurs& is_ours) {
   JsonError error;
   if (try_parse_json(body, root, error)) {
     parsed.is_object = root.is_object();
-    if (parsed.is_object) Reader(parsed, now, is_ours).read_body(root);
+    if (parsed.is_object) Reader(parsed, now, is_ours, app_id).read_body(root);
   } else if (scan::is_object(body)) {
     parsed.is_object = true;
-    Reader(parsed, now, is_ours).scan_body(body);
+    Reader(parsed, now, is_ours, app_id).scan_body(body);
   }
   return parsed;
 }

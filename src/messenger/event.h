@@ -81,8 +81,8 @@ using IsOurs = std::function<bool(std::string_view page)>;
 
 /// Reads every entry and every item of a webhook's body; the signature must have been checked before. Pure. An item that cannot
 /// be read (wrong types, too deeply nested, no UTF-8) becomes a dead letter, the rest goes on. `is_ours` may be empty: all pages are.
-/// `now`: timestamps more than a day ahead of it count as unknown.
-[[nodiscard]] Parsed parse_webhook(std::string_view body, Time now, const IsOurs& is_ours = {});
+/// `now`: timestamps more than a day ahead of it count as unknown. `app_id`: only echoes of this app are reports; empty: of any.
+[[nodiscard]] Parsed parse_webhook(std::string_view body, Time now, const IsOurs& is_ours = {}, std::string_view app_id = {});
 
 /// Milliseconds since 1970 from what Meta or a gateway sends: milliseconds, seconds or microseconds, as number or text. 0: unknown.
 [[nodiscard]] std::int64_t normalize_timestamp(const json::value& value, Time now) noexcept;

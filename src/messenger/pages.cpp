@@ -13,6 +13,8 @@ using std::chrono::milliseconds;
 /// After this time one reply tries whether the page works again.
 constexpr milliseconds probe_after{std::chrono::minutes(15)};
 constexpr milliseconds interval{2'000};
+/// The reason of a stop that the operator wanted.
+constexpr std::string_view disabled = "disabled";
 
 }  // namespace
 
@@ -44,10 +46,14 @@ asio::awaitable<void> Pages::stop(std::string page, std::string reason, std::str
   const Stopped stopped{reason, to_milliseconds(now()) + probe_after.count(), hash_token(token)};
   {
     const std::lock_guard lock(mutex_);
-    if (!stopped_.insert_or_assign(page, stopped).second) co_return;
+    if (!stopped_.try_emplace(page, stopped).second) co_return;
   }
   show(page, true);
-  log::error("messenger", "a page can no longer send; its replies are kept until that is mended", {{"page", page}, {"reason", reason}});
+  if (reason == disabled) {
+    log::info("messenger", "the integration is disabled; a page's replies are kept until it is enabled", {{"page", page}});
+  } else {
+    log::error("messenger", "a page can no longer send; its replies are kept until that is mended", {{"page", page}, {"reason", reason}});
+  }
   co_await database_.write([page, stopped](db::Connection& c) {
     c("INSERT INTO page(id, state, until, reason, token_hash) VALUES($1, 'stopped', $2, $3, $4) ON CONFLICT(id) DO UPDATE SET state = "
       "excluded.state, "
@@ -59,7 +65,8 @@ asio::awaitable<void> Pages::stop(std::string page, std::string reason, std::str
 asio::awaitable<void> Pages::hold(std::string page, milliseconds time) {
   const auto until = to_milliseconds(now()) + time.count();
   co_await database_.write([page, until](db::Connection& c) {
-    c("INSERT INTO page(id, usage) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET usage = excluded.usage", page, until);
+    c("INSERT INTO page(id, usage) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET usage = excluded.usage WHERE page.usage < excluded.usage",
+      page, until);
   });
 }
 
@@ -73,28 +80,46 @@ Pages::Changes Pages::read(db::Connection& connection) {
   return changes;
 }
 
+bool Pages::is_mended(const std::string& page, const Stopped& stopped, const PageSettings* settings) {
+  if (settings != nullptr && !settings->enabled) return false;
+  if (settings != nullptr && stopped.reason == disabled) return true;
+  const auto* token = settings == nullptr ? nullptr : settings->find_token(page);
+  const bool changed = token != nullptr && hash_token(*token) != stopped.token_hash;
+  return changed || stopped.until_ms <= to_milliseconds(now());
+}
+
 asio::awaitable<void> Pages::follow(const SettingsSource& settings) {
-  const auto changes = co_await database_.read(read);
+  const auto known = [this] {
+    const std::lock_guard lock(mutex_);
+    return stopped_;
+  }();
+  auto changes = co_await database_.read(read);
   const auto time = to_milliseconds(now());
-  for (const auto& [page, until] : changes.held)
-    if (until > time) limiter_.hold(page, std::chrono::steady_clock::now() + milliseconds(until - time));
+  for (const auto& [page, until] : changes.held) {
+    if (until <= time) continue;
+    const auto end = std::chrono::steady_clock::now() + milliseconds(until - time);
+    page == whole_app ? limiter_.hold_app(end) : limiter_.hold(page, end);
+  }
   const auto current = settings.current();
   std::vector<std::string> mended;
-  for (const auto& [page, stopped] : changes.stopped) {
-    const auto* token = current ? current->find_token(page) : nullptr;
-    const bool changed = token != nullptr && hash_token(*token) != stopped.token_hash;
-    if (changed || stopped.until_ms <= time) mended.push_back(page);
-  }
+  for (const auto& [page, stopped] : changes.stopped)
+    if (is_mended(page, stopped, current.get())) mended.push_back(page);
   for (const auto& page : mended) {
-    co_await database_.write([page](db::Connection& c) { c("UPDATE page SET state = 'ok' WHERE id = $1", page); });
-    co_await release_(page);
-    log::info("messenger", "a stopped page is tried again", {{"page", page}});
+    changes.stopped.erase(page);
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_.erase(page);
+    }
+    if (co_await release_(page)) log::info("messenger", "a stopped page is tried again", {{"page", page}});
+    show(page, false);
   }
   const std::lock_guard lock(mutex_);
-  for (const auto& [page, stopped] : stopped_)
-    if (!changes.stopped.contains(page) || std::ranges::find(mended, page) != mended.end()) show(page, false);
-  stopped_ = changes.stopped;
-  for (const auto& page : mended) stopped_.erase(page);
+  for (const auto& [page, stopped] : stopped_) {
+    // One that was stopped here meanwhile is not in what was read.
+    if (!known.contains(page)) changes.stopped.try_emplace(page, stopped);
+    if (!changes.stopped.contains(page)) show(page, false);
+  }
+  stopped_ = std::move(changes.stopped);
   for (const auto& [page, stopped] : stopped_) show(page, true);
 }
 

@@ -18,20 +18,21 @@
 namespace loquat::messenger {
 
 /// Which pages cannot send now, shared by all processes through the table `page`. A page stops for a dead token, a missing permission,
-/// a restriction; it goes on when its token changes, or, to find out whether somebody has mended it, after a while. Thread-safe.
+/// a restriction; it goes on when its token changes, or, to find out whether somebody has mended it, after a while. While the integration
+/// is disabled the pages that have something to send are stopped too. Thread-safe.
 class Pages {
  public:
-  /// Lets a page's waiting replies go on.
-  using Release = std::function<asio::awaitable<void>(std::string page)>;
+  /// Ends a page's stop in the table and lets its waiting replies go on, in one transaction. False when another process has done so.
+  using Release = std::function<asio::awaitable<bool>(std::string page)>;
 
   Pages(db::Database& database, RateLimiter& limiter, Release release);
 
   [[nodiscard]] bool is_stopped(std::string_view page) const;
   /// When a stopped page will be tried again; milliseconds since 1970.
   [[nodiscard]] std::int64_t stopped_until(std::string_view page) const;
-  /// `token`: the one that was refused; a change of it releases the page.
+  /// `token`: the one that was refused; a change of it releases the page. For the reason `disabled` the integration's status does.
   asio::awaitable<void> stop(std::string page, std::string reason, std::string token);
-  /// Meta's answers ask for a pause: the other processes hold the page too.
+  /// Meta's answers ask for a pause: the other processes hold the page too. `whole_app`: all pages. Never shortens.
   asio::awaitable<void> hold(std::string page, std::chrono::milliseconds time);
 
   /// Follows the table and the settings every two seconds until `tasks` stops.
@@ -53,6 +54,7 @@ class Pages {
     std::map<std::string, std::int64_t> held;
   };
   [[nodiscard]] static Changes read(db::Connection& connection);
+  [[nodiscard]] static bool is_mended(const std::string& page, const Stopped& stopped, const PageSettings* settings);
   void show(const std::string& page, bool stopped);
 
   db::Database& database_;
@@ -61,6 +63,9 @@ class Pages {
   mutable std::mutex mutex_;
   std::map<std::string, Stopped, std::less<>> stopped_;  // under mutex_
 };
+
+/// Stands in `page` for all pages of the app.
+inline constexpr std::string_view whole_app = "*";
 
 /// Identifies a token in the database without giving it away.
 [[nodiscard]] std::string hash_token(std::string_view token);

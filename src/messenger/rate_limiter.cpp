@@ -158,6 +158,17 @@ void RateLimiter::hold(std::string_view page, Time until) {
   what.held = std::max(what.held, until);
 }
 
+void RateLimiter::hold_app(Time until) {
+  const std::lock_guard lock(mutex_);
+  app_.held = std::max(app_.held, until);
+}
+
+RateLimiter::Holds RateLimiter::holds(std::string_view page) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = pages_.find(page);
+  return {found == pages_.end() ? Time() : found->second.held, app_.held};
+}
+
 std::optional<RateLimiter::Time> RateLimiter::held_until(std::string_view page, Time now) const {
   const std::lock_guard lock(mutex_);
   const auto found = pages_.find(page);

@@ -64,6 +64,14 @@ class RateLimiter {
 
   /// Nothing of this page before `until`, as another process found out. Never shortens.
   void hold(std::string_view page, Time until);
+  /// The same for all pages.
+  void hold_app(Time until);
+  /// When the page itself may send again, and when the whole app may; in the past when nothing holds them.
+  struct Holds {
+    Time page{};
+    Time app{};
+  };
+  [[nodiscard]] Holds holds(std::string_view page) const;
   /// When the page, or the app, may send again, if that is later than `now`.
   [[nodiscard]] std::optional<Time> held_until(std::string_view page, Time now) const;
 

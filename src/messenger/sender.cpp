@@ -19,6 +19,16 @@ bool is_frequent(SendOutcome outcome) {
 
 std::int64_t seconds_now() { return std::chrono::duration_cast<std::chrono::seconds>(Clock::now().time_since_epoch()).count(); }
 
+Sender::Stops find_stops(const RateLimiter::Holds& before, const RateLimiter::Holds& after, Clock::time_point now) {
+  using std::chrono::milliseconds;
+  // What is held already and only a moment longer is no news: answers to what was on its way all say it.
+  const auto stop = [now](Clock::time_point was, Clock::time_point is) {
+    const bool news = is > now && (was <= now || is > was + std::chrono::seconds(5));
+    return news ? std::chrono::ceil<milliseconds>(is - now) : milliseconds(0);
+  };
+  return {stop(before.page, after.page), stop(before.app, after.app)};
+}
+
 }  // namespace
 
 Sender::Sender(GraphClient& graph, RateLimiter& limiter)
@@ -50,7 +60,7 @@ asio::awaitable<Sender::Result> Sender::send(const PageAccess& access, std::stri
 void Sender::account(std::string_view page, Result& result) {
   sends_[static_cast<std::size_t>(result.verdict.outcome)]->add();
   const auto now = Clock::now();
-  const bool was_held = limiter_.held_until(page, now).has_value();
+  const auto before = limiter_.holds(page);
   if (result.usage != Usage()) limiter_.heed(page, result.usage, now);
   if (result.verdict.outcome == SendOutcome::delivered) {
     limiter_.succeeded(page);
@@ -59,7 +69,7 @@ void Sender::account(std::string_view page, Result& result) {
   }
   const auto until = limiter_.held_until(page, now);
   if (until) result.wait = std::max(result.wait, std::chrono::ceil<std::chrono::milliseconds>(*until - now));
-  result.stopped_by_usage = until && !was_held;
+  result.stops = find_stops(before, limiter_.holds(page), now);
 }
 
 void Sender::log(std::string_view page, const Result& result, std::string_view error) {
@@ -81,11 +91,15 @@ void Sender::log(std::string_view page, const Result& result, std::string_view e
               {"error", error}});
 }
 
-asio::awaitable<void> Sender::act(const PageAccess& access, std::string_view page, const Recipient& recipient, SenderAction action) {
-  if (limiter_.held_until(page, Clock::now())) co_return;
+asio::awaitable<Sender::Stops> Sender::act(const PageAccess& access, std::string_view page, const Recipient& recipient,
+                                           SenderAction action) {
+  if (limiter_.held_until(page, Clock::now())) co_return Stops{};
   const auto response = co_await graph_.send_action(access, recipient, action);
   const auto verdict = classify(response);
-  if (verdict.outcome == SendOutcome::throttled) limiter_.throttle(page, verdict.whole_app, verdict.delay, Clock::now());
+  const auto now = Clock::now();
+  const auto before = limiter_.holds(page);
+  if (verdict.outcome == SendOutcome::throttled) limiter_.throttle(page, verdict.whole_app, verdict.delay, now);
+  co_return find_stops(before, limiter_.holds(page), now);
 }
 
 }  // namespace loquat::messenger

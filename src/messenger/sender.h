@@ -26,14 +26,19 @@ namespace loquat::messenger {
 ///     const auto result = co_await sender.send(access, page, recipient, part);
 class Sender {
  public:
+  /// How long an answer, by its usage headers or as an error, stops the page and the app; zero when it stops nothing that was not
+  /// stopped already. The other processes should be told (Pages::hold).
+  struct Stops {
+    std::chrono::milliseconds page{0};
+    std::chrono::milliseconds app{0};
+  };
   struct Result {
     Verdict verdict;
-    /// throttled, or stopped_by_usage: how long nothing of the page (or the app: verdict.whole_app) is sent. retry: what the server asked
+    /// throttled, or stopped by usage: how long nothing of the page (or the app: verdict.whole_app) is sent. retry: what the server asked
     /// for; zero when it did not.
     std::chrono::milliseconds wait{0};
     Usage usage;
-    /// This answer stopped the page or the app, by its usage headers or as an error: other processes should be told (RateLimiter::hold).
-    bool stopped_by_usage = false;
+    Stops stops;
   };
 
   Sender(GraphClient& graph, RateLimiter& limiter);
@@ -47,7 +52,8 @@ class Sender {
   [[nodiscard]] asio::awaitable<Result> send(const PageAccess& access, std::string_view page, const Recipient& recipient, const Part& part);
 
   /// mark_seen or typing_on: nothing depends on it, so it is not repeated, and not tried while the page is throttled.
-  [[nodiscard]] asio::awaitable<void> act(const PageAccess& access, std::string_view page, const Recipient& recipient, SenderAction action);
+  [[nodiscard]] asio::awaitable<Stops> act(const PageAccess& access, std::string_view page, const Recipient& recipient,
+                                           SenderAction action);
 
  private:
   void account(std::string_view page, Result& result);

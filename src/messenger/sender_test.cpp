@@ -79,8 +79,9 @@ TEST_F(SenderTest, ThrottlesThePageAfterALimit) {
   const auto result = send(part);
   EXPECT_EQ(result.verdict.outcome, SendOutcome::throttled);
   EXPECT_EQ(result.wait, milliseconds(1'000));
-  EXPECT_TRUE(result.stopped_by_usage);
-  EXPECT_FALSE(send(part).stopped_by_usage);  // it was stopped already
+  EXPECT_GT(result.stops.page, milliseconds(900));
+  EXPECT_EQ(result.stops.app, milliseconds(0));
+  EXPECT_EQ(send(part).stops.page, milliseconds(0));  // it was stopped already
   EXPECT_FALSE(sender.reserve("1", part).granted);
   EXPECT_TRUE(sender.reserve("2", part).granted);
   run(sender.act(access, "1", {.id = "7", .is_user_ref = false}, SenderAction::typing_on));
@@ -96,11 +97,27 @@ TEST_F(SenderTest, HeedsTheUsageHeaders) {
   const auto result = send(make_part("x"));
   EXPECT_EQ(result.verdict.outcome, SendOutcome::delivered);
   EXPECT_EQ(result.usage.page_percent, 100);
-  EXPECT_TRUE(result.stopped_by_usage);
+  EXPECT_GT(result.stops.page, milliseconds(60'000));
+  EXPECT_EQ(result.stops.app, milliseconds(0));
   EXPECT_GT(result.wait, milliseconds(60'000));
   const auto grant = sender.reserve("1", make_part("y"));
   EXPECT_FALSE(grant.granted);
   EXPECT_GT(grant.wait, milliseconds(60'000));
+}
+
+TEST_F(SenderTest, TellsWhatStopsTheWholeApp) {
+  answer = [](const std::string&) { return make_answer(R"({"message_id":"m_1"})", "X-App-Usage: {\"call_count\":100}\r\n"); };
+  const auto usage = send(make_part("x"));
+  EXPECT_GT(usage.stops.app, milliseconds(59'000));
+  EXPECT_EQ(usage.stops.page, milliseconds(0));
+  EXPECT_FALSE(sender.reserve("2", make_part("y")).granted);
+  // A mark can be the first to be told.
+  RateLimiter untold;
+  Sender another(graph, untold);
+  answer = [](const std::string&) { return make_answer(R"({"error":{"message":"limit","code":4}})", "", "400 Bad Request"); };
+  const auto stops = run(another.act(access, "1", {.id = "7", .is_user_ref = false}, SenderAction::typing_on));
+  EXPECT_GT(stops.app, milliseconds(900));
+  EXPECT_EQ(stops.page, milliseconds(0));
 }
 
 TEST_F(SenderTest, TellsAnOutcomeThatIsUnknown) {

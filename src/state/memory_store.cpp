@@ -177,9 +177,11 @@ class MemoryStore final : public Store {
     const std::lock_guard lock(mutex_);
     const auto found = conversations_.find(conversation);
     if (found == conversations_.end()) return;
-    for (auto& row : found->second.rows) {
-      if (row.message_id == id && !row.erased) redact_state(row);
-    }
+    auto& rows = found->second.rows;
+    auto row = std::ranges::find_if(rows, [&id](const State& s) { return s.message_id == id && !s.erased; });
+    if (row == rows.end()) return;
+    const auto attachments = redact_state(*row);
+    for (++row; !attachments.is_null() && row != rows.end() && redact_context(row->context, attachments);) ++row;
   }
 
   bool erase_now(const ThreadQuery& query) {

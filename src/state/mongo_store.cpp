@@ -378,8 +378,24 @@ void redact_row(MongoCollection& collection, const ConversationId& conversation,
   const auto document = collection.find_one(filter);
   if (!document) return;
   auto state = from_document(*document);
-  redact_state(state);
-  collection.update_many(filter, Bson().add("$set", Bson().add("user_message", state.user_message).add("nlu", state.nlu)));
+  const auto attachments = redact_state(state);
+  collection.update_many(
+      filter, Bson().add("$set", Bson().add("user_message", state.user_message).add("nlu", state.nlu).add("context", state.context)));
+  if (attachments.is_null()) return;
+  const auto rows_of = [&conversation](const auto& version) {
+    return std::move(Bson()
+                         .add("thread_id", conversation.thread_id)
+                         .add("channel", conversation.channel)
+                         .add("account", conversation.account)
+                         .add("version", version));
+  };
+  std::vector<State> later;
+  collection.for_each(rows_of(Bson().add("$gt", state.version)), {.sort = Bson().add("version", 1), .batch = rows_a_batch},
+                      [&](const Bson& next) {
+                        later.push_back(from_document(next));
+                        return redact_context(later.back().context, attachments);
+                      });
+  for (const auto& next : later) collection.update_many(rows_of(next.version), Bson().add("$set", Bson().add("context", next.context)));
 }
 
 }  // namespace

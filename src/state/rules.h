@@ -41,10 +41,29 @@ inline constexpr std::string_view foreign_message_id_text = "this message_id bel
   return state;
 }
 
-/// Takes a person's words out of a state.
-inline void redact_state(State& state) {
-  if (auto* message = state.user_message.if_object(); message != nullptr && message->contains("text")) (*message)["text"] = "";
+/// Removes these attachments from a context. False when it does not hold them; nor do later ones then, contexts are handed on.
+inline bool redact_context(json::value& context, const json::value& attachments) {
+  auto* members = context.if_object();
+  const auto* held = members == nullptr ? nullptr : members->if_contains("attachments");
+  if (held == nullptr || *held != attachments) return false;
+  members->erase("attachments");
+  return true;
+}
+
+/// Takes a person's words and attachments out of the state that they led to. Gives the attachments, for the contexts of the states after
+/// it; null: there were none.
+[[nodiscard]] inline json::value redact_state(State& state) {
   state.nlu = json::object();
+  auto* message = state.user_message.if_object();
+  if (message == nullptr) return nullptr;
+  if (message->contains("text")) (*message)["text"] = "";
+  auto* context = message->if_contains("context");
+  const auto* held = context == nullptr ? nullptr : find_member(*context, "attachments");
+  if (held == nullptr) return nullptr;
+  json::value attachments = *held;
+  redact_context(*context, attachments);
+  redact_context(state.context, attachments);
+  return attachments;
 }
 
 }  // namespace loquat::state

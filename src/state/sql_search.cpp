@@ -168,9 +168,21 @@ HistoryPage search_rows(db::Connection& connection, const SearchQuery& query, co
 void redact_row(db::Connection& connection, const chat::ConversationId& conversation, const MessageId& id) {
   auto state = std::move(find_rows_by_message_id(connection, std::span(&id, 1)).front());
   if (!state || state->conversation != conversation || state->erased) return;
-  redact_state(*state);
-  connection("UPDATE states SET user_message = $1, nlu = $2 WHERE message_id = $3", db::to_value(to_column(state->user_message)),
-             db::to_value(to_column(state->nlu)), db::to_value(id));
+  const auto attachments = redact_state(*state);
+  connection("UPDATE states SET user_message = $1, nlu = $2, context = $3 WHERE message_id = $4",
+             db::to_value(to_column(state->user_message)), db::to_value(to_column(state->nlu)), db::to_value(to_column(state->context)),
+             db::to_value(id));
+  if (attachments.is_null()) return;
+  const auto later = connection(
+      "SELECT version, context FROM states WHERE channel = $1 AND account = $2 AND thread_id = $3 AND version > $4 ORDER BY version",
+      conversation.channel, conversation.account, conversation.thread_id, state->version);
+  for (std::size_t i = 0; i < later->size(); ++i) {
+    json::value context;
+    JsonError ignored;
+    if (later->is_null(i, 1) || !try_parse_json(later->text(i, 1), context, ignored) || !redact_context(context, attachments)) return;
+    connection("UPDATE states SET context = $1 WHERE channel = $2 AND account = $3 AND thread_id = $4 AND version = $5",
+               db::to_value(to_column(context)), conversation.channel, conversation.account, conversation.thread_id, later->integer(i, 0));
+  }
 }
 
 bool erase_rows(db::Connection& connection, const ThreadQuery& query) {

@@ -73,8 +73,9 @@ class Store {
   virtual asio::awaitable<ThreadsPage> threads(std::size_t page, std::size_t limit, std::optional<Time> start, std::optional<Time> end) = 0;
   virtual asio::awaitable<HistoryPage> search(const SearchQuery& query) = 0;
 
-  /// A person took a message back: removes its text from the stored row (user_message.text becomes "", nlu {}). Nothing when
-  /// there is no such row. Over HTTP: DELETE /states/{thread_id}/messages/{message_id}, 204.
+  /// A person took a message back: removes its text from the stored row (user_message.text becomes "", nlu {}), and its attachments from
+  /// that row and from the contexts of the rows after it. Nothing when there is no such row. Over HTTP: DELETE
+  /// /states/{thread_id}/messages/{message_id}, 204.
   virtual asio::awaitable<void> redact(const chat::ConversationId& conversation, const MessageId& id) = 0;
 
   /// Erases all conversations that match: their rows' contents go, a tombstone as version n + 1 stays. True when there were some.

@@ -244,6 +244,39 @@ TEST_P(StoreContract, Redaction) {
   EXPECT_EQ(to_json(found.bot_message), to_json(state.bot_message));
 }
 
+TEST_P(StoreContract, RedactionTakesAttachmentsOutOfLaterContextsToo) {
+  const auto add = [&](const char* url, const char* held) {
+    auto state = make("t", "a text");
+    state.message_id = MessageId::random();
+    const auto list = [](const char* address) { return json::array{json::object{{"type", "image"}, {"url", address}}}; };
+    if (url != nullptr) state.user_message.as_object()["context"] = json::object{{"attachments", list(url)}, {"kept", 1}};
+    state.context = json::object{{"kept", 1}};
+    if (held != nullptr) state.context.as_object()["attachments"] = list(held);
+    append(state);
+    return *state.message_id;
+  };
+  add("https://x/before.jpg", "https://x/before.jpg");
+  const auto words = add(nullptr, "https://x/before.jpg");
+  const auto picture = add("https://x/private.jpg", "https://x/private.jpg");
+  add(nullptr, "https://x/private.jpg");
+  add(nullptr, "https://x/private.jpg");
+  add("https://x/after.jpg", "https://x/after.jpg");
+  await(store().redact({"rest", "", "t"}, words));
+  await(store().redact({"rest", "", "t"}, picture));
+  std::string all;
+  for (const auto& state : await(store().history({.thread_id = "t", .channel = "rest", .account = ""}, 10, std::nullopt)).items)
+    all += to_json(to_json_object(state));
+  EXPECT_EQ(all.find("private"), std::string::npos) << all;
+  const auto count = [&all](std::string_view word) {
+    std::size_t found = 0;
+    for (auto at = all.find(word); at != std::string::npos; at = all.find(word, at + 1)) ++found;
+    return found;
+  };
+  EXPECT_EQ(count("before.jpg"), 3U) << all;
+  EXPECT_EQ(count("after.jpg"), 2U) << all;
+  EXPECT_EQ(count("kept"), 9U) << all;
+}
+
 TEST_P(StoreContract, Search) {
   const auto add = [&](std::string thread, std::string text, std::string intent, double confidence, std::int64_t seconds,
                        std::string channel) {

@@ -99,6 +99,20 @@ def test_an_echo_proves_the_delivery(service, graph):
     assert sent(graph, "5") == ["Welcome"]
 
 
+def test_an_echo_of_another_app_proves_nothing(start, folder, graph, database):
+    service = launch(start, folder, graph, database, {"APP_ID": "4711"})
+    for person, app in (("5", 42), ("6", 4711)):
+        graph.control(by_recipient={person: [{"slow": 2, "reset": True}]})
+        service.say(person, "hello")
+        assert eventually(lambda: sent(graph, person))
+        [entry] = [entry for entry in graph.entries() if entry["recipient"] == person]
+        echo = {"sender": {"id": "1"}, "recipient": {"id": person}, "timestamp": 1,
+                "message": {"is_echo": True, "app_id": app, "mid": f"m_{person}", "text": "Welcome", "metadata": entry["metadata"]}}
+        assert service.deliver(webhook([echo])).status == 200
+    assert eventually(lambda: sent(graph, "5") == ["Welcome", "Welcome"]) and eventually(lambda: outcome(service, "reported") == 1)
+    assert sent(graph, "6") == ["Welcome"]
+
+
 def test_a_slow_person_holds_up_nobody_else(service, graph):
     graph.control(by_recipient={"5": [{"slow": 3}]})
     service.say("5", "hello")
@@ -120,6 +134,27 @@ def test_usage_headers_stop_a_page(service, graph):
     service.say("7", "hello", page="1")
     eventually(lambda: graph.texts("7"), 1.5)
     assert not graph.texts("7"), "this page waits for the minute it was told"
+
+
+@pytest.mark.parametrize("answer", [
+    {"status": 400, "code": 4, "headers": {"Retry-After": "20"}}, {"status": 400, "code": 1200, "headers": {"X-App-Usage": json.dumps({"call_count": 100})}},
+])
+def test_a_limit_of_the_whole_app_holds_in_all_processes(start, folder, graph, postgres, answer):
+    database = postgres.database()
+    processes = [launch(start, folder, graph, database, {"SERVICE_TOKEN": "s"}, data_dir=folder / name) for name in ("a", "b")]
+    owners = "SELECT count(*) FROM (SELECT owner FROM partition GROUP BY owner HAVING count(*) = 32) AS fair"
+    assert eventually(lambda: postgres.sql(owners, database).strip() == "2", 30)
+    graph.control(by_recipient={"5": [answer]})
+    assert processes[0].say("5", "hello").status == 200
+    assert eventually(lambda: sent(graph, "5"))
+    begin = time.monotonic()
+    # Every process follows the table each two seconds.
+    assert eventually(lambda: postgres.sql("SELECT count(*) FROM page WHERE id = '*'", database).strip() == "1")
+    time.sleep(3)
+    for number in range(100, 140):
+        assert processes[number % 2].say(str(number), "hello", page=str(2 + number % 2)).status == 200
+    eventually(lambda: len(graph.entries()) > 1, 3)
+    assert time.monotonic() - begin > 18 or {entry["recipient"] for entry in graph.entries()} == {"5"}
 
 
 def set_facebook(process, **settings):
@@ -148,6 +183,66 @@ def test_a_dead_token_stops_its_page_until_there_is_a_new_one(start, graph, data
     assert eventually(lambda: len(graph.texts("5")) == 2 and len(graph.texts("6")) == 2, 20)
     assert {e["token"] for e in graph.entries() if e["recipient"] == "6"} == {"new"}
     assert eventually(lambda: process.metric("messenger_page_stopped", page="1") == 0) and eventually(lambda: "details" not in process.get("/readiness").json() or not process.get("/readiness").json()["details"])
+
+
+def test_many_pages_mended_at_once(start, graph, database):
+    """Their waiting replies go out at once, also of those who write while the pages are released one after the other."""
+    process = start(database=database, env={"GRAPH_API_URL": graph.url, "TYPING": "off"})
+    pages = [str(page) for page in range(100, 130)]
+
+    def set_tokens(word):
+        set_facebook(process, verify="v", secret=SECRET, page_access_token="", pages=[{"page_id": page, "page_access_token": word + page} for page in pages])
+
+    set_tokens("dead")
+    assert eventually(lambda: process.get("/webhook?hub.mode=subscribe&hub.verify_token=v&hub.challenge=1").status == 200, 4)
+    graph.control(default={"status": 401, "code": 190, "subcode": 463})
+    people = []
+
+    def everybody_writes(turn):
+        for page in pages:
+            people.append(f"{turn}_{page}")
+            assert process.say(people[-1], "/init_conversation", page=page).status == 200
+
+    everybody_writes(0)
+    assert eventually(lambda: process.metric("messenger_page_stopped") == len(pages))
+    graph.control(default="ok")
+    set_tokens("good")
+    for turn in range(1, 20):
+        everybody_writes(turn)
+    answered = lambda: {entry["recipient"] for entry in graph.entries() if entry["answer"] == "ok"}
+    assert eventually(lambda: answered() == set(people), 15), len(set(people) - answered())
+    assert process.metric("messenger_page_stopped") == 0 and eventually(lambda: process.metric("bus_parked") == 0, 5)
+
+
+def test_an_integration_off_and_on_again(start, folder, graph, database, database_kind):
+    """What could not be sent meanwhile goes out when it is on again, in order, without a restart, in all processes."""
+    processes = [start(graph=None, database=database, data_dir=folder / name, env={"GRAPH_API_URL": graph.url, "TYPING": "off", "SERVICE_TOKEN": "s"})
+                 for name in (["a", "b"] if database_kind == "postgres" else ["a"])]
+    people = [str(person) for person in range(10, 30)]
+
+    def switch(status):
+        body = {"id": "facebook", "name": "n", "description": "d", "status": status,
+                "settings": {"verify": "v", "secret": SECRET, "page_access_token": "token"}}
+        assert processes[0].call("PUT", "/admin/integrations/facebook", body).status == 200
+        for process in processes:
+            is_on = lambda: process.get("/webhook?hub.mode=subscribe&hub.verify_token=v&hub.challenge=1").status == 200
+            assert eventually(lambda: is_on() == status, 4)
+
+    switch(True)
+    graph.control(default={"status": 503, "body": ""})
+    for person in people:
+        assert processes[-1].say(person, "/init_conversation").status == 200
+    assert eventually(lambda: {entry["recipient"] for entry in graph.entries()} == set(people))
+    switch(False)
+    assert eventually(lambda: processes[0].metric("bus_parked", reason="disabled") == len(people), 30)
+    graph.control(default="ok")
+    tried = len(graph.entries())
+    assert eventually(lambda: len(graph.entries()) > tried, 2) is False, "nothing is sent while it is off"
+    switch(True)
+    for person in people:
+        assert processes[0].say(person, "/init_conversation").status == 200
+    both = lambda: [person for person in people if len(graph.texts(person)) == 4]  # two texts an answer
+    assert eventually(lambda: both() == people, 15), (both(), people)
 
 
 def test_an_expired_reply_is_dropped_and_counted(start, folder, graph, database):

@@ -298,6 +298,38 @@ def test_unsend_erases_the_text(service, person):
     assert found and "4711-0815" not in str(found)
 
 
+def test_unsend_of_a_picture(service, person):
+    mid = f"m_picture_{person}"
+    picture = text_item(person, "", mid)
+    picture["message"] = {"mid": mid, "attachments": [{"type": "image", "payload": {"url": "https://x.example/private.jpg"}}]}
+    assert service.deliver(webhook([picture])).status == 200
+    replies(service, person, 1)
+    service.say(person, "hello")
+    replies(service, person, 2)
+    gone = {"sender": {"id": person}, "recipient": {"id": "1"}, "timestamp": int(time.time() * 1000), "message": {"mid": mid, "is_deleted": True}}
+    assert service.deliver(webhook([gone])).status == 200
+    kept = lambda: str(rows(service, f"SELECT * FROM states WHERE thread_id = '{person}'"))
+    assert eventually(lambda: "private.jpg" not in kept()), kept()
+    service.say(person, "hello")
+    replies(service, person, 3)
+    assert "private.jpg" not in kept() and "private.jpg" not in json.dumps(turns_of(service, person))
+
+
+def test_unsend_in_a_blocked_conversation(service, person):
+    """Another app holds the thread, so nothing of it moves for minutes; what is taken back is gone at once."""
+    service.graph.control(by_recipient={person: [{"status": 400, "code": 10, "subcode": 2018300}]})
+    parked = lambda: str(rows(service, f"SELECT event FROM parked WHERE conv LIKE '%{person}'"))
+    service.say(person, "decided 4711-0815", f"m_first_{person}")
+    assert eventually(lambda: "4711-0815" in parked())
+    service.say(person, "behind 4711-0815", f"m_second_{person}")
+    assert eventually(lambda: "behind 4711-0815" in parked())
+    for mid in (f"m_first_{person}", f"m_second_{person}"):
+        gone = {"sender": {"id": person}, "recipient": {"id": "1"}, "timestamp": int(time.time() * 1000), "message": {"mid": mid, "is_deleted": True}}
+        assert service.deliver(webhook([gone])).status == 200
+    kept = lambda: parked() + str(rows(service, f"SELECT * FROM states WHERE thread_id = '{person}'"))
+    assert eventually(lambda: "4711-0815" not in kept()), kept()
+
+
 def test_unsend_of_a_message_that_never_came(service, person):
     gone = {"sender": {"id": person}, "recipient": {"id": "1"}, "timestamp": 1, "message": {"mid": f"m_n_{person}", "is_deleted": True}}
     assert service.deliver(webhook([gone])).status == 200
