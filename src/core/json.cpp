@@ -176,12 +176,12 @@ std::size_t plain_prefix(std::string_view text, std::size_t at, bool ascii) noex
     std::uint64_t word = 0;
     std::memcpy(&word, text.data() + at, 8);
     const std::uint64_t control = (word - ones * 0x20) & ~word & tops;
-    const std::uint64_t beyond = ascii ? word & tops : 0;
+    const std::uint64_t beyond = ascii ? (word & tops) | zero_byte(word ^ ones * 0x7F) : 0;
     if ((control | zero_byte(word ^ ones * '"') | zero_byte(word ^ ones * '\\') | beyond) != 0) break;
   }
   for (; at < text.size(); ++at) {
     const auto c = static_cast<unsigned char>(text[at]);
-    if (c < 0x20 || c == '"' || c == '\\' || (ascii && c >= 0x80)) break;
+    if (c < 0x20 || c == '"' || c == '\\' || (ascii && c >= 0x7F)) break;
   }
   return at;
 }

@@ -103,7 +103,9 @@ TEST(Json, Numbers) {
 TEST(Json, StringsPrintLikeJsonResponse) {
   EXPECT_EQ(to_json(parse_json(R"("\u0000\u001f\b\f\n\r\t\"\\\/\u00e9\ud83d\ude00\u2028\u007f")")),
             "\"\\u0000\\u001f\\b\\f\\n\\r\\t\\\"\\\\/é😀\u2028\x7f\"");
-  EXPECT_EQ(to_json(parse_json(R"("é😀\u2028\u007f")"), {.ascii = true}), "\"\\u00e9\\ud83d\\ude00\\u2028\x7f\"");
+  EXPECT_EQ(to_json(parse_json(R"("é😀\u2028\u007f")"), {.ascii = true}), "\"\\u00e9\\ud83d\\ude00\\u2028\\u007f\"");
+  EXPECT_EQ(to_json(json::value("1234567\x7f"), {.ascii = true}), "\"1234567\\u007f\"");
+  EXPECT_EQ(to_json(json::value("1234567\x7f")), "\"1234567\x7f\"");
   EXPECT_EQ(to_json(json::value(json::string("a\xE4")), {.ascii = true}).substr(0, 3), "\"a\\");
 }
 

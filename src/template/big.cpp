@@ -78,9 +78,43 @@ Value big_from_digits(Memory& memory, bool negative, std::string_view digits, in
   return narrow(memory, negative ? -number : number);
 }
 
-double big_to_double(const Value& number) {
-  const Int wide = widen(number);
-  return bits(wide) > 1024 ? std::copysign(std::numeric_limits<double>::infinity(), wide < 0 ? -1.0 : 1.0) : static_cast<double>(wide);
+double big_to_double(const Value& number) { return big_ratio(number, Value::of(std::int64_t{1})); }
+
+double big_ratio(const Value& a, const Value& b) {
+  using Real = std::numeric_limits<double>;
+  const Int x = widen(a);
+  const Int y = widen(b);
+  const double sign = (x < 0) != (y < 0) ? -1.0 : 1.0;
+  if (x == 0) {
+    return std::copysign(0.0, sign);
+  }
+  // The quotient with at least two bits more than a double keeps, or than a denormal one has.
+  const std::int64_t shift = std::max<std::int64_t>(bits(x) - bits(y), Real::min_exponent) - Real::digits - 2;
+  Int quotient;
+  Int rest;
+  if (shift <= 0) {
+    mp::divide_qr(Int(mp::abs(x) << static_cast<unsigned>(-shift)), Int(mp::abs(y)), quotient, rest);
+  } else {
+    mp::divide_qr(Int(mp::abs(x)), Int(mp::abs(y) << static_cast<unsigned>(shift)), quotient, rest);
+  }
+  const std::int64_t extra = std::max(bits(quotient), Real::min_exponent - shift) - Real::digits;
+  auto kept = static_cast<std::uint64_t>(quotient);
+  const std::uint64_t half = std::uint64_t{1} << static_cast<unsigned>(extra - 1);
+  const std::uint64_t cut = kept & (2 * half - 1);
+  kept -= cut;
+  if (cut > half || (cut == half && (rest != 0 || (kept & (2 * half)) != 0))) {
+    kept += 2 * half;
+  }
+  return std::copysign(std::ldexp(static_cast<double>(kept), static_cast<int>(shift)), sign);
+}
+
+int big_compare_real(const Value& number, double real) {
+  if (std::isinf(real)) {
+    return real > 0 ? -1 : 1;
+  }
+  // The number is beyond 64 bits, where a double has no fraction.
+  const int order = widen(number).compare(Int(std::trunc(real)));
+  return order < 0 ? -1 : order > 0 ? 1 : 0;
 }
 
 Value big_arithmetic(Memory& memory, Expr::Kind op, const Value& a, const Value& b) {

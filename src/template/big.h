@@ -21,7 +21,9 @@ struct Big {
 [[nodiscard]] Value big_from_words(Memory& memory, bool negative, std::span<const std::uint64_t> words);
 [[nodiscard]] Value big_from_double(Memory& memory, double whole);
 [[nodiscard]] Value big_from_digits(Memory& memory, bool negative, std::string_view digits, int base);
-[[nodiscard]] double big_to_double(const Value& number);  ///< infinite when too large
+[[nodiscard]] double big_to_double(const Value& number);               ///< infinite when too large
+[[nodiscard]] double big_ratio(const Value& a, const Value& b);        ///< a / b, rounded once; infinite when too large
+[[nodiscard]] int big_compare_real(const Value& number, double real);  ///< `real` is not NaN
 [[nodiscard]] Value big_arithmetic(Memory& memory, Expr::Kind op, const Value& a, const Value& b);
 [[nodiscard]] Value big_pow(Memory& memory, const Value& base, const Value& exponent);  ///< exponent >= 0
 [[nodiscard]] int big_compare(const Value& a, const Value& b);

@@ -20,7 +20,7 @@ void format_string(Runtime& rt, const Value& value, const FormatSpec& spec, Buil
   if (spec.type != '\0' && spec.type != 's') {
     fail_code(spec.type, "str");
   }
-  if (spec.sign != '-' || spec.alternate || spec.grouping != '\0' || spec.align == '=') {
+  if (spec.sign != '\0' || spec.no_negative_zero || spec.alternate || spec.grouping != '\0' || spec.align == '=') {
     fail("format specifier not allowed in string format specifier");
   }
   const Str& text = *value.string;
@@ -40,8 +40,11 @@ void format_real(double value, FormatSpec spec, Builder& out) {
     value *= 100;
   }
   const char type = percent ? 'f' : spec.type == 'n' ? 'g' : spec.type;
-  const bool negative = std::signbit(value) && !std::isnan(value);
+  bool negative = std::signbit(value) && !std::isnan(value);
   std::string digits = format_double(value, type, spec.precision, spec.alternate, type == '\0');
+  if (spec.no_negative_zero && digits.substr(0, digits.find_first_of("eE")).find_first_of("123456789if") == std::string::npos) {
+    negative = false;
+  }
   if (percent) {
     digits += '%';
   }
@@ -50,12 +53,12 @@ void format_real(double value, FormatSpec spec, Builder& out) {
 
 void format_char(const Value& value, const FormatSpec& spec, Builder& out) {
   const std::int64_t code = value.is_index() ? value.index() : -1;
-  if (code < 0 || code > 0x10FFFF || spec.precision >= 0 || spec.sign != '-') {
+  if (code < 0 || code > 0x10FFFF || spec.precision >= 0 || spec.sign != '\0' || spec.alternate || spec.grouping != '\0') {
     fail("%c arg not in range(0x110000)");
   }
   std::string text;
   append_char(text, static_cast<char32_t>(code));
-  pad(spec, text, 1, '<', out);
+  pad(spec, text, 1, '>', out);
 }
 
 void format_int(const Value& value, const FormatSpec& spec, Builder& out) {
@@ -90,6 +93,9 @@ void format_int(const Value& value, const FormatSpec& spec, Builder& out) {
     case 'G':
     case '%': format_real(to_double(value), spec, out); return;
     default: fail_code(spec.type, "int");
+  }
+  if (spec.no_negative_zero) {
+    fail("Negative zero coercion (z) not allowed in integer format specifier");
   }
   if (spec.precision >= 0) {
     fail("Precision not allowed in integer format specifier");

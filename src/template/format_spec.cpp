@@ -66,6 +66,14 @@ void take_align(std::string_view text, std::size_t& at, FormatSpec& spec) {
   return out;
 }
 
+/// g with '#', with an exponent from `limit` digits on. glibc's forgets that rounding can give one more: 999999.5 is 1.00000e+06.
+[[nodiscard]] std::string print_alternate(char type, std::int64_t precision, std::int64_t limit, double value) {
+  precision = std::max<std::int64_t>(precision, 1);
+  const std::string scientific = print_double(type == 'g' ? 'e' : 'E', precision - 1, true, value);
+  const int exponent = std::stoi(scientific.substr(scientific.find(type == 'g' ? 'e' : 'E') + 1));
+  return exponent < -4 || exponent >= limit ? scientific : print_double('f', precision - 1 - exponent, true, value);
+}
+
 /// g with the exponent one digit sooner and a ".0" for whole numbers.
 [[nodiscard]] std::string print_short(double value, std::int64_t precision) {
   precision = std::max<std::int64_t>(precision, 1);
@@ -103,6 +111,10 @@ FormatSpec parse_format_spec(std::string_view text) {
   const auto peek = [&]() { return at < text.size() ? text[at] : '\0'; };
   if (peek() == '+' || peek() == '-' || peek() == ' ') {
     spec.sign = text[at++];
+  }
+  if (peek() == 'z') {
+    spec.no_negative_zero = true;
+    ++at;
   }
   if (peek() == '#') {
     spec.alternate = true;
@@ -150,14 +162,20 @@ std::string format_double(double value, char type, std::int64_t precision, bool 
   }
   if (short_form) {
     if (precision >= 0) {
-      return print_short(value, precision);
+      return alternate ? print_alternate('g', precision, std::max<std::int64_t>(precision, 1) - 1, value) : print_short(value, precision);
     }
     std::string text;
     append_python_float(text, value);
+    if (alternate && text.find('.') == std::string::npos) {
+      text.insert(text.find('e'), 1, '.');
+    }
     return text;
   }
-  std::string text = print_double(type, precision < 0 ? 6 : precision, alternate, value);
-  return text;
+  const std::int64_t digits = precision < 0 ? 6 : precision;
+  if (alternate && (type == 'g' || type == 'G')) {
+    return print_alternate(type, digits, std::max<std::int64_t>(digits, 1), value);
+  }
+  return print_double(type, digits, alternate, value);
 }
 
 void pad(const FormatSpec& spec, std::string_view content, std::int64_t chars, char natural_align, Builder& out) {

@@ -13,7 +13,8 @@ struct FormatSpec {
   char32_t fill = ' ';
   bool fill_given = false;
   char align = '\0';  ///< < > = ^, 0: the type's own
-  char sign = '-';
+  char sign = '\0';   ///< + - blank, 0: not given
+  bool no_negative_zero = false;
   bool alternate = false;
   bool zero = false;  ///< a 0 before the width: the fill unless one is given, and = unless there is an alignment
   std::int64_t width = 0;

@@ -10,14 +10,53 @@ namespace {
 
 [[nodiscard]] std::uint8_t markup_of(const Value& self) noexcept { return self.string->flags & Str::markup; }
 
-[[nodiscard]] std::string per_char(std::string_view text, std::string (*map)(std::string_view, bool)) {
+constexpr char32_t capital_sigma = 0x3A3;
+
+/// One character of a text, and what is around it.
+struct Place {
+  std::string_view before;
+  std::string_view self;
+  std::string_view after;
+};
+
+/// Whether a sigma there is the last letter of its word. What case ignores is passed over, on both sides at most to the next sigma.
+[[nodiscard]] bool is_final(const Place& place) noexcept {
+  for (std::size_t at = place.before.size();;) {
+    if (at == 0) {
+      return false;
+    }
+    at = previous_char(place.before, at);
+    std::size_t end = at;
+    const char32_t c = next_char(place.before, end);
+    if (!is_case_ignorable(c)) {
+      if (!is_cased(c)) {
+        return false;
+      }
+      break;
+    }
+  }
+  for (std::size_t at = 0; at < place.after.size();) {
+    const char32_t c = next_char(place.after, at);
+    if (!is_case_ignorable(c)) {
+      return !is_cased(c);
+    }
+  }
+  return true;
+}
+
+[[nodiscard]] std::string lower_at(char32_t c, const Place& place) {
+  return c != capital_sigma ? to_lower(place.self) : is_final(place) ? "ς" : "σ";
+}
+
+template <class Map>
+[[nodiscard]] std::string per_char(std::string_view text, Map&& map) {
   std::string out;
   bool after_cased = false;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t start = at;
     const char32_t c = next_char(text, at);
-    out += map(text.substr(start, at - start), after_cased);
-    after_cased = is_lower(c) || is_upper(c) || is_title(c);
+    out += map(c, Place{text.substr(0, start), text.substr(start, at - start), text.substr(at)}, after_cased);
+    after_cased = is_cased(c);
   }
   return out;
 }
@@ -28,18 +67,18 @@ namespace {
   }
   std::size_t first = 0;
   (void)next_char(text, first);
-  return to_title_char(text.substr(0, first)) + to_lower(text.substr(first));
+  // Lowered whole: a sigma that ends the word needs to see what is before it.
+  return to_title_char(text.substr(0, first)) + to_lower(text).substr(to_lower(text.substr(0, first)).size());
 }
 
 [[nodiscard]] std::string titled(std::string_view text) {
-  return per_char(text, [](std::string_view c, bool after_cased) { return after_cased ? to_lower(c) : to_title_char(c); });
+  return per_char(
+      text, [](char32_t c, const Place& place, bool after_cased) { return after_cased ? lower_at(c, place) : to_title_char(place.self); });
 }
 
 [[nodiscard]] std::string swapped(std::string_view text) {
-  return per_char(text, [](std::string_view c, bool) {
-    std::size_t at = 0;
-    const char32_t code = next_char(c, at);
-    return is_upper(code) ? to_lower(c) : is_lower(code) ? to_upper(c) : std::string(c);
+  return per_char(text, [](char32_t c, const Place& place, bool) {
+    return is_upper(c) ? lower_at(c, place) : is_lower(c) ? to_upper(place.self) : std::string(place.self);
   });
 }
 

@@ -1,5 +1,9 @@
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdlib>
 
 #include "template/library.h"
 #include "template/numbers.h"
@@ -243,6 +247,48 @@ Value real_is_integer(Runtime&, const Value& self, const Args& args) {
   return Value::of(std::isfinite(self.real) && self.real == std::floor(self.real));
 }
 
+/// A finite double is mantissa * 2^exponent.
+struct Parts {
+  std::uint64_t mantissa;
+  int exponent;
+};
+
+[[nodiscard]] Parts parts_of(double number) noexcept {
+  const auto bits = std::bit_cast<std::uint64_t>(number);
+  const int exponent = static_cast<int>(bits >> 52U & 0x7FFU);
+  const std::uint64_t fraction = bits & ((std::uint64_t{1} << 52U) - 1);
+  return exponent == 0 ? Parts{fraction, -1074} : Parts{fraction | std::uint64_t{1} << 52U, exponent - 1075};
+}
+
+Value real_ratio(Runtime& rt, const Value& self, const Args& args) {
+  expect_none("as_integer_ratio", args);
+  if (!std::isfinite(self.real)) {
+    fail("cannot convert Infinity or NaN to integer ratio");
+  }
+  auto [mantissa, exponent] = parts_of(self.real);
+  const int even = mantissa == 0 ? 0 : std::min(std::countr_zero(mantissa), std::max(-exponent, 0));
+  exponent = mantissa == 0 ? 0 : exponent + even;
+  const auto whole = static_cast<std::int64_t>(mantissa >> static_cast<unsigned>(even));
+  const Value one = Value::of(std::int64_t{1});
+  const Value power = arithmetic(rt, Expr::Kind::pow, Value::of(std::int64_t{2}), Value::of(std::int64_t{std::abs(exponent)}));
+  const Value top = Value::of(std::signbit(self.real) ? -whole : whole);
+  return exponent < 0 ? rt.pair(top, power) : rt.pair(arithmetic(rt, Expr::Kind::mul, top, power), one);
+}
+
+Value real_hex(Runtime& rt, const Value& self, const Args& args) {
+  expect_none("hex", args);
+  const std::string_view sign = std::signbit(self.real) && !std::isnan(self.real) ? "-" : "";
+  if (!std::isfinite(self.real)) {
+    return rt.str(fmt::format("{}{}", sign, std::isnan(self.real) ? "nan" : "inf"));
+  }
+  if (self.real == 0) {
+    return rt.str(fmt::format("{}0x0.0p+0", sign));
+  }
+  const auto [mantissa, exponent] = parts_of(self.real);
+  const std::uint64_t fraction = mantissa & ((std::uint64_t{1} << 52U) - 1);
+  return rt.str(fmt::format("{}0x{}.{:013x}p{:+}", sign, mantissa >> 52U, fraction, exponent + 52));
+}
+
 constexpr std::array<NamedNative, 11> list_table{{{"append", append},
                                                   {"extend", extend},
                                                   {"insert", insert},
@@ -271,7 +317,8 @@ constexpr std::array<NamedNative, 5> integer_table{{{"bit_length", int_bit_lengt
                                                     {"conjugate", conjugate},
                                                     {"as_integer_ratio", int_ratio},
                                                     {"is_integer", int_is_integer}}};
-constexpr std::array<NamedNative, 2> real_table{{{"is_integer", real_is_integer}, {"conjugate", conjugate}}};
+constexpr std::array<NamedNative, 4> real_table{
+    {{"is_integer", real_is_integer}, {"conjugate", conjugate}, {"as_integer_ratio", real_ratio}, {"hex", real_hex}}};
 
 }  // namespace
 

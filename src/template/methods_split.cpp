@@ -112,7 +112,7 @@ Value rsplit(Runtime& rt, const Value& self, const Args& args) {
 
 Value splitlines(Runtime& rt, const Value& self, const Args& args) {
   const auto [keepends] = bind<1>("splitlines", args, {"keepends"});
-  return Value(split_lines(rt, self, flag_or(rt, keepends, false)), Kind::list);
+  return Value(split_lines(rt, self, index_or(keepends, 0) != 0), Kind::list);
 }
 
 constexpr std::array<NamedNative, 3> table{{{"split", split}, {"rsplit", rsplit}, {"splitlines", splitlines}}};

@@ -83,9 +83,12 @@ constexpr std::int64_t max64 = std::numeric_limits<std::int64_t>::max();
     if (x >= -exact && x <= exact && y >= -exact && y <= exact) {
       return Value::of(static_cast<double>(x) / static_cast<double>(y));
     }
-    return Value::of(static_cast<double>(static_cast<long double>(x) / static_cast<long double>(y)));
   }
-  return Value::of(to_double(a) / to_double(b));
+  const double ratio = big_ratio(a, b);
+  if (std::isinf(ratio)) {
+    fail("integer division result too large for a float");
+  }
+  return Value::of(ratio);
 }
 
 /// Both fit 64 bits; nothing when the result does not.
@@ -275,10 +278,14 @@ std::optional<int> compare_numbers(const Value& a, const Value& b) {
   if (is_nan(a) || is_nan(b)) {
     return std::nullopt;
   }
+  if (a.kind == Kind::big) {
+    return big_compare_real(a, b.real);
+  }
+  if (b.kind == Kind::big) {
+    return -big_compare_real(b, a.real);
+  }
   // A long double holds every 64-bit integer and every double exactly.
-  const auto wide = [](const Value& v) -> long double {
-    return is_small(v) ? static_cast<long double>(v.index()) : v.kind == Kind::real ? v.real : big_to_double(v);
-  };
+  const auto wide = [](const Value& v) -> long double { return is_small(v) ? static_cast<long double>(v.index()) : v.real; };
   return order(wide(a), wide(b));
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "template/library.h"
 #include "template/numbers.h"
 #include "template/parser.h"
@@ -29,6 +31,17 @@ using Op = Expr::Kind;
     case Type::mod: kind = Expr::Kind::mod; return true;
     default: return false;
   }
+}
+
+/// Whether it has the same value in every rendering.
+[[nodiscard]] bool is_constant(const Expr& expr) {
+  const auto constant = [](const Expr* part) { return part == nullptr || is_constant(*part); };
+  const CallArgs nothing;
+  const CallArgs& args = expr.args == nullptr ? nothing : *expr.args;
+  return expr.kind != Op::name && expr.kind != Op::call && constant(expr.a) && constant(expr.b) && constant(expr.c) && constant(expr.d) &&
+         std::ranges::all_of(expr.items, constant) && std::ranges::all_of(expr.comparisons, constant, &Comparison::operand) &&
+         std::ranges::all_of(args.positional, constant) && std::ranges::all_of(args.keywords, constant, &KeywordExpr::value) &&
+         constant(args.more_positional) && constant(args.more_keywords);
 }
 
 }  // namespace
@@ -157,9 +170,19 @@ Expr* Parser::parse_power() {
   Expr* left = parse_unary();
   while (is(Type::pow)) {
     const int line = take().line;
-    left = make_binary(Op::pow, line, left, parse_unary());
+    left = make_power(line, left, parse_unary());
   }
   return left;
+}
+
+/// Jinja2 writes a literal -2 as such into its Python code, where ** goes first; only what is constant as a whole is computed before.
+Expr* Parser::make_power(int line, Expr* base, Expr* exponent) {
+  const bool literal = base->kind == Op::negate && base->a->kind == Op::constant && is_number(base->a->constant);
+  const bool shows_sign = literal && (base->a->constant.is(Kind::real) || !is_zero(base->a->constant));
+  if (!shows_sign || is_constant(*exponent)) {
+    return make_binary(Op::pow, line, base, exponent);
+  }
+  return make_unary(Op::negate, line, make_binary(Op::pow, line, base->a, exponent));
 }
 
 Expr* Parser::parse_unary(bool with_filter) {

@@ -369,8 +369,11 @@ Stmt* Parser::parse_block() {
     reject("block '" + name.text + "' defined twice", stmt->line);
   }
   block_names_.emplace_back(name.text);
-  if (is_name("scoped") || is_name("required")) {
-    reject("'" + current().text + "' blocks are not supported: a template cannot use other templates.", stmt->line);
+  if (skip_name("scoped")) {
+    stmt->kind = Stmt::Kind::with;  // it sees what is around it
+  }
+  if (is_name("required")) {
+    reject("'required' blocks are not supported: a template cannot use other templates.", stmt->line);
   }
   if (is(Type::sub)) {
     reject("Block names in Jinja have to be valid Python identifiers and may not contain hyphens, use an underscore instead.", stmt->line);

@@ -38,6 +38,7 @@ class Parser {
   [[nodiscard]] Expr* make(Expr::Kind kind, int line);
   [[nodiscard]] Expr* make_unary(Expr::Kind kind, int line, Expr* a);
   [[nodiscard]] Expr* make_binary(Expr::Kind kind, int line, Expr* a, Expr* b);
+  [[nodiscard]] Expr* make_power(int line, Expr* base, Expr* exponent);
   [[nodiscard]] Expr* make_constant(const Value& value, int line);
   [[nodiscard]] Stmt* make_stmt(Stmt::Kind kind, int line);
   [[nodiscard]] const Str* make_str(std::string_view text);

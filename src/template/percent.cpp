@@ -124,6 +124,11 @@ class PercentFormatter {
   void convert() {
     Conversion c;
     key_value_.reset();
+    if (peek() == '%') {
+      out_.append('%');
+      ++at_;
+      return;
+    }
     if (peek() == '(') {
       take_key();
     }
@@ -163,7 +168,6 @@ class PercentFormatter {
   void write(const Conversion& c) {
     rt_.charge(1);
     switch (c.type) {
-      case '%': out_.append('%'); return;
       case 's':
       case 'r':
       case 'a': write_text(c); return;

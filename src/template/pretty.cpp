@@ -21,7 +21,7 @@ class Pretty {
       fail("the value is nested too deeply for pprint");
     }
     const Value flat = flatten(value);
-    const bool splits = value.is_sequence() || value.is(Kind::dict) || value.is_string();
+    const bool splits = value.is_sequence() || value.is(Kind::dict) || (value.is_string() && (value.string->flags & Str::markup) == 0);
     if (length_of_text(*flat.string) <= width - indent - allowance || !splits) {
       out_.append(flat.text());
     } else if (value.is(Kind::dict)) {

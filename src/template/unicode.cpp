@@ -155,6 +155,8 @@ bool is_printable(char32_t c) noexcept {
 bool is_lower(char32_t c) noexcept { return u_isULowercase(u(c)) != 0; }
 bool is_upper(char32_t c) noexcept { return u_isUUppercase(u(c)) != 0; }
 bool is_title(char32_t c) noexcept { return u_charType(u(c)) == U_TITLECASE_LETTER; }
+bool is_cased(char32_t c) noexcept { return is_lower(c) || is_upper(c) || is_title(c); }
+bool is_case_ignorable(char32_t c) noexcept { return u_hasBinaryProperty(u(c), UCHAR_CASE_IGNORABLE) != 0; }
 bool is_word(char32_t c) noexcept {
   if (c < 0x80) {
     return text::is_ascii_alphanumeric(c) || c == '_';

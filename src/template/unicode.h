@@ -29,6 +29,8 @@ void append_char(std::string& out, char32_t c);
 [[nodiscard]] bool is_lower(char32_t c) noexcept;
 [[nodiscard]] bool is_upper(char32_t c) noexcept;
 [[nodiscard]] bool is_title(char32_t c) noexcept;
+[[nodiscard]] bool is_cased(char32_t c) noexcept;
+[[nodiscard]] bool is_case_ignorable(char32_t c) noexcept;
 [[nodiscard]] bool is_word(char32_t c) noexcept;  ///< \w of Python's re
 [[nodiscard]] bool is_id_start(char32_t c) noexcept;
 [[nodiscard]] bool is_id_part(char32_t c) noexcept;
