@@ -1,6 +1,7 @@
 #include "integrations/mongo_store.h"
 
 #include "core/error.h"
+#include "core/id.h"
 #include "core/log.h"
 #include "db/mongo_collection.h"
 #include "integrations/secrets.h"
@@ -69,19 +70,41 @@ void ensure_index(MongoCollection& collection, const Indexed& indexed) {
   indexed->store(true);
 }
 
+/// The object id that follows: one more.
+std::string successor(std::string hex) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  for (auto digit = hex.rbegin(); digit != hex.rend(); ++digit) {
+    const auto value = digits.find(*digit);
+    *digit = digits[(value + 1) % digits.size()];
+    if (value + 1 < digits.size()) break;
+  }
+  return hex;
+}
+
+/// Behind all that are there: the order of the ids is that of creation, though processes make theirs within one second in any order.
+db::ObjectId next_object_id(MongoCollection& collection) {
+  db::ObjectId id{make_object_id()};
+  const auto newest = collection.find_one(Bson(), Bson().add("_id", -1));
+  const auto last = newest ? newest->find_object_id("_id") : std::nullopt;
+  if (last && last->hex >= id.hex) id.hex = successor(last->hex);
+  return id;
+}
+
 /// False when the id is taken.
 bool insert(MongoCollection& collection, const Integration& integration, const crypto::Keyring& keyring) {
-  if (find_document(collection, integration.id)) return false;
-  Bson document;
-  document.add_object_id("_id");
-  add_members(document, integration, keyring);
-  try {
-    collection.insert(document);
-  } catch (const Error& error) {
-    if (error.code() != Code::conflict) throw;
-    return false;
+  for (int attempt = 0; attempt < update_attempts; ++attempt) {
+    if (find_document(collection, integration.id)) return false;
+    Bson document;
+    document.add("_id", next_object_id(collection));
+    add_members(document, integration, keyring);
+    try {
+      collection.insert(document);
+      return true;
+    } catch (const Error& error) {
+      if (error.code() != Code::conflict) throw;  // else one of both ids was taken in between
+    }
   }
-  return true;
+  throw Error(Code::unavailable, "the integrations keep changing, try again later");
 }
 
 Integration update_document(MongoCollection& collection, const std::string& id, const std::function<void(Integration&)>& change,

@@ -9,6 +9,7 @@
 #include "core/text.h"
 #include "http/audit.h"
 #include "http/entity_tag.h"
+#include "state/client_keys.h"
 #include "state/doc.h"
 #include "state/search_request.h"
 #include "state/wire.h"
@@ -112,7 +113,10 @@ asio::awaitable<Response> append(Store& store, Request& request) {
   if (by_header) expected = expected && expected != by_header ? -1 : by_header;
   std::optional<Store::Appended> appended;
   try {
-    appended = co_await store.append(std::move(state), expected);
+    if (wants_full(request))
+      appended = co_await store.append(std::move(state), expected);
+    else
+      appended = co_await append_of_client(store, std::move(state), expected);
   } catch (const Error& error) {
     if (error.code() != Code::conflict || !by_header) throw;
   }

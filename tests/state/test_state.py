@@ -11,6 +11,7 @@ import sqlite3
 import threading
 import time
 import urllib.parse
+import uuid
 
 import pytest
 
@@ -171,6 +172,11 @@ def test_message_ids(service, person):
     assert (key.status, key.json()["version"]) == (201, 3) and append(service, person, message_id="k 1").body == key.body
     assert append(service, person + "b", message_id="m1").status == 201, "another thread's is another"
     assert service.get(f"/states/{person}").json()["version"] == 3
+    digits = uuid.uuid4().hex
+    one, two = append(service, person, message_id=digits), append(service, person + "b", {"Idempotency-Key": digits})
+    assert (one.status, two.status) == (201, 201) and one.json()["message_id"] == digits, "of 32 hex digits, too"
+    assert append(service, person, message_id=digits).body == one.body and append(service, person + "b", message_id=digits).body == two.body
+    assert append(service, person + "b", message_id=two.json()["message_id"]).body == two.body, "as the answer showed it"
 
 
 def test_appends_at_once_all_count(service, person):
