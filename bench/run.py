@@ -2,7 +2,7 @@
 """Measures Loquat, in turns with a Python peer and with the bare limits of this machine, and writes docs/benchmarks.md.
 
 usage: ./dev bench [GROUP...] [--peer DIR] [--rounds N] [--seconds S] [--out FILE]
-  GROUP: start, admit, latency, reply, scale, state, integrations, memory (default: all)
+  GROUP: start, admit, latency, reply, scale, state, integrations, memory, instructions (default: all)
   --peer DIR: the folder of a Python peer (pg.sh, start.sh, *_service.py); default: ../shared/peer where it is there
 Server on core 0, load, database and stand-ins on core 1; medians; absolute figures drift between hours, ratios less so."""
 import argparse
@@ -122,7 +122,8 @@ class Bench:
         port = int(process.stdout.readline().split()[1])
         return process, port
 
-    def loquat(self, database, graph_port, *targets, env=None, cores=frozenset({0})):
+    def loquat(self, database, graph_port, *targets, env=None, cores=frozenset({0}), under=None):
+        """`under`: a command that runs the server, in words."""
         folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
         url = f"sqlite:///{folder}/loquat.db" if database == "sqlite" else self.postgres().database()
         settings = {"DATABASE_URL": url, "LOG_LEVEL": "warning", "IO_THREADS": "1", "TYPING": "off", "PAGE_RATE_TEXT": "0", "APP_SECRET": "appsecret", "VERIFY_TOKEN": "v",
@@ -131,6 +132,10 @@ class Bench:
         if not targets:  # one reply a message, as the peer's bot gives
             imported = process.run("import", write_bot(folder / "bot.json", intent("fallback", "I do not know that yet", "Default Fallback intent")))
             assert imported.returncode == 0, imported.stderr
+        if under:
+            process.binary = folder / "under"
+            process.binary.write_text(f'#!/bin/sh\nexec {under} {BINARY} "$@"\n')
+            process.binary.chmod(0o755)
         process.start()
         self.stops.append(process.kill)
         pin(process.process.pid, cores)
@@ -341,6 +346,30 @@ class Bench:
         self.row("start to the first 200, ms", "start ms", "", "150")
         self.row("resident memory, idle, MiB", "idle MiB", "", "40")
 
+    def instructions(self):
+        """Instructions of the server a request, counted by callgrind: what must not grow. Two runs of different length, so that start and
+        end fall out; timers that tick meanwhile are in it."""
+        graph, graph_port = self.bare("graph", 1)
+
+        def run(database, targets, kind, env, seconds):
+            file = self.folder / f"callgrind.{time.monotonic_ns()}"
+            process = self.loquat(database, graph_port, *targets, env=env | {"ADMIN_TOKEN": "t"}, under=f"valgrind --tool=callgrind --callgrind-out-file={file}")
+            done = load(process.port, kind, seconds, connections=16, token="t")
+            wait_until_idle(process.process.pid)
+            assert process.stop(120) == 0
+            return sum(int(line.split()[1]) for line in file.read_text().splitlines() if line.startswith("summary:")), done["requests"] - done["errors"]
+        for name, targets, kind, databases, env in (("webhook accepted", (), "webhook", ("SQLite", "PostgreSQL"), {"CONSUMERS": "off"}),
+                                                    ("webhook to delivered reply", (), "webhook", ("SQLite", "PostgreSQL"), {}),
+                                                    ("state append", ("state",), "put-state", ("SQLite", "PostgreSQL"), {}),
+                                                    ("integrations GET", ("integrations",), "get:/integrations/facebook", ("PostgreSQL",), {})):
+            for database in databases:
+                few, many = (run(database.lower(), targets, kind, env, seconds) for seconds in (2, 10))
+                per_request = (many[0] - few[0]) / (many[1] - few[1])
+                self.raw.append({"name": f"instructions, {name}, {database}", "per_second": per_request, "requests": many[1] - few[1]})
+                print(f"  {name}, {database}: {per_request:,.0f} instructions", flush=True)
+                self.row(f"instructions of the server: {name}, {database}", f"instructions, {name}, {database}", "", "-")
+        graph.kill()
+
     def memory(self):
         """Resident memory after many messages."""
         graph, graph_port = self.bare("graph", 1)
@@ -380,7 +409,7 @@ def write(path, bench, groups):
 
 
 def main():
-    groups = ["start", "admit", "latency", "reply", "scale", "state", "integrations", "memory"]
+    groups = ["start", "admit", "latency", "reply", "scale", "state", "integrations", "memory", "instructions"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("group", nargs="*")
     default_peer = ROOT.parent / "shared/peer"
