@@ -174,7 +174,7 @@ asio::awaitable<Integration> HttpStore::update(std::string_view id, std::functio
   for (int attempt = 0; attempt < update_attempts; ++attempt) {
     auto current = co_await find(was);
     if (!current) throw Error(Code::not_found, not_found_message);
-    require_version(*current, if_version);
+    require_version(current->version, if_version);
     Integration next = *current;
     change(next);
     const json::value body = to_body(next);

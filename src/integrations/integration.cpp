@@ -18,8 +18,8 @@ const std::vector<Integration>& defaults() {
   return all;
 }
 
-void require_version(const Integration& current, std::optional<std::int64_t> wanted) {
-  if (wanted && *wanted != current.version) throw Error(Code::precondition_failed, changed_message);
+void require_version(std::int64_t current, std::optional<std::int64_t> wanted) {
+  if (wanted && *wanted != current) throw Error(Code::precondition_failed, changed_message);
 }
 
 json::value merge_patch(json::value target, const json::value& patch) {

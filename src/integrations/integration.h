@@ -38,7 +38,7 @@ inline constexpr const char* taken_message = "Integration already exists";
 inline constexpr const char* changed_message = "Integration was changed in the meantime";
 
 /// Throws Error(precondition_failed) when a version is asked for and is not the current one.
-void require_version(const Integration& current, std::optional<std::int64_t> wanted);
+void require_version(std::int64_t current, std::optional<std::int64_t> wanted);
 
 /// RFC 7396: null removes, objects merge, everything else replaces. Members keep their order.
 [[nodiscard]] json::value merge_patch(json::value target, const json::value& patch);

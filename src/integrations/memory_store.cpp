@@ -32,7 +32,7 @@ asio::awaitable<Integration> MemoryStore::update(std::string_view id, std::funct
   const std::lock_guard lock(mutex_);
   const auto place = find_place(id);
   if (place == items_.end()) throw Error(Code::not_found, not_found_message);
-  require_version(*place, if_version);
+  require_version(place->version, if_version);
   Integration next = *place;
   change(next);
   if (next.id != place->id && find_place(next.id) != items_.end()) throw Error(Code::conflict, taken_message);
@@ -45,7 +45,7 @@ asio::awaitable<void> MemoryStore::remove(std::string_view id, std::optional<std
   const std::lock_guard lock(mutex_);
   const auto place = find_place(id);
   if (place == items_.end()) throw Error(Code::not_found, not_found_message);
-  require_version(*place, if_version);
+  require_version(place->version, if_version);
   items_.erase(place);
   co_return;
 }

@@ -27,6 +27,8 @@ json::object settings_of(const Bson& document) {
   return value.is_object() ? std::move(value.get_object()) : json::object();
 }
 
+std::int64_t version_of(const Bson& document) { return document.find_integer("version").value_or(1); }
+
 Integration read_document(const Bson& document, const crypto::Keyring& keyring) {
   Integration out;
   out.id = document.describe("id");
@@ -34,7 +36,7 @@ Integration read_document(const Bson& document, const crypto::Keyring& keyring) 
   out.description = document.find_text("description").value_or("");
   out.status = document.find_boolean("status").value_or(false);
   out.settings = open_settings(out.id, settings_of(document), keyring);
-  out.version = document.find_integer("version").value_or(1);
+  out.version = version_of(document);
   return out;
 }
 
@@ -113,7 +115,7 @@ Integration update_document(MongoCollection& collection, const std::string& id, 
     const auto document = find_document(collection, id);
     if (!document) throw Error(Code::not_found, not_found_message);
     const auto current = read_document(*document, keyring);
-    require_version(current, if_version);
+    require_version(current.version, if_version);
     Integration next = current;
     change(next);
     next.version = current.version + 1;
@@ -130,12 +132,12 @@ Integration update_document(MongoCollection& collection, const std::string& id, 
   throw Error(Code::unavailable, "the integration keeps changing, try again later");
 }
 
-void remove_document(MongoCollection& collection, const std::string& id, std::optional<std::int64_t> if_version,
-                     const crypto::Keyring& keyring) {
+/// Without looking into it: what no key opens any more can still be deleted.
+void remove_document(MongoCollection& collection, const std::string& id, std::optional<std::int64_t> if_version) {
   for (int attempt = 0; attempt < update_attempts; ++attempt) {
     const auto document = find_document(collection, id);
     if (!document) throw Error(Code::not_found, not_found_message);
-    require_version(read_document(*document, keyring), if_version);
+    require_version(version_of(*document), if_version);
     if (collection.remove_one(same_version(*document)) == 1) return;
   }
   throw Error(Code::unavailable, "the integration keeps changing, try again later");
@@ -188,9 +190,9 @@ asio::awaitable<Integration> MongoStore::update(std::string_view id, std::functi
 }
 
 asio::awaitable<void> MongoStore::remove(std::string_view id, std::optional<std::int64_t> if_version) {
-  co_await pool_.run([keys = keyring_, id = std::string(id), if_version](MongoSession& session) {
+  co_await pool_.run([id = std::string(id), if_version](MongoSession& session) {
     MongoCollection collection(session, collection_name);
-    remove_document(collection, id, if_version, *keys);
+    remove_document(collection, id, if_version);
   });
 }
 

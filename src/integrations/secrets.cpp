@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/error.h"
 #include "core/secret.h"
 
 namespace loquat::integrations {
@@ -206,7 +207,15 @@ json::object seal_settings(std::string_view id, json::object settings, const cry
 
 json::object open_settings(std::string_view id, json::object settings, const crypto::Keyring& keyring) {
   return with_secrets(std::move(settings), [&](json::string& text, const std::string& path) {
-    if (crypto::Keyring::is_sealed(as_view(text))) text = keyring.open(as_view(text), associated(id, path));
+    if (!crypto::Keyring::is_sealed(as_view(text))) return;
+    try {
+      text = keyring.open(as_view(text), associated(id, path));
+    } catch (const Error& error) {
+      throw Error(error.code(),
+                  "a secret of the integration " + std::string(id) +
+                      " cannot be opened: give its key back to SECRETS_KEY, or delete the integration and set it up again",
+                  error.log_detail());
+    }
   });
 }
 

@@ -169,7 +169,7 @@ std::vector<async::Outcome<SqlStore::Updated>> SqlStore::update_all(Connection& 
     try {
       const auto place = current.find(update.id);
       if (place == current.end()) throw Error(Code::not_found, not_found_message);
-      require_version(place->second, update.if_version);
+      require_version(place->second.version, update.if_version);
       Integration next = place->second;
       update.change(next);
       if (next.id != update.id) {
@@ -197,7 +197,7 @@ Integration SqlStore::update_one(Connection& connection, const Update& update, c
   auto found = find_rows(connection, {update.id}, true, keyring);
   if (found.empty()) throw Error(Code::not_found, not_found_message);
   Integration next = std::move(found.begin()->second);
-  require_version(next, update.if_version);
+  require_version(next.version, update.if_version);
   update.change(next);
   ++next.version;
   try {
@@ -237,10 +237,13 @@ asio::awaitable<Integration> SqlStore::update(std::string_view id, std::function
 }
 
 asio::awaitable<void> SqlStore::remove(std::string_view id, std::optional<std::int64_t> if_version) {
-  co_await database_.write([keys = keyring_, id = std::string(id), if_version](Connection& connection) {
-    const auto found = find_rows(connection, {id}, true, *keys);
-    if (found.empty()) throw Error(Code::not_found, not_found_message);
-    require_version(found.begin()->second, if_version);
+  // Without looking into it: what no key opens any more can still be deleted.
+  co_await database_.write([id = std::string(id), if_version](Connection& connection) {
+    const auto found = connection(connection.dialect() == db::Dialect::sqlite ? "SELECT version FROM integrations WHERE id = $1"
+                                                                              : "SELECT version FROM integrations WHERE id = $1 FOR UPDATE",
+                                  id);
+    if (found->empty()) throw Error(Code::not_found, not_found_message);
+    require_version(found->integer(0, 0), if_version);
     connection("DELETE FROM integrations WHERE id = $1", id);
     notify(connection);
   });

@@ -12,7 +12,7 @@ using std::chrono::milliseconds;
 
 /// After this time one reply tries whether the page works again.
 constexpr milliseconds probe_after{std::chrono::minutes(15)};
-constexpr milliseconds interval{2'000};
+constexpr milliseconds interval{500};
 /// The reason of a stop that the operator wanted.
 constexpr std::string_view disabled = "disabled";
 

@@ -35,7 +35,7 @@ class Pages {
   /// Meta's answers ask for a pause: the other processes hold the page too. `whole_app`: all pages. Never shortens.
   asio::awaitable<void> hold(std::string page, std::chrono::milliseconds time);
 
-  /// Follows the table and the settings every two seconds until `tasks` stops.
+  /// Follows the table and the settings twice a second until `tasks` stops.
   asio::awaitable<void> run(const async::TaskGroup& tasks, const SettingsSource& settings);
   /// One round of run().
   asio::awaitable<void> follow(const SettingsSource& settings);

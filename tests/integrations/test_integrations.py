@@ -367,6 +367,15 @@ def test_secrets_at_rest(start, request, folder, kind):
     process.env["SECRETS_KEY"] = new_key
     process.start()
     assert clear(process, "mine")["settings"] == {"secret": "in-the-clear", "verify": "seen"}
+    process.stop()
+    process.env["SECRETS_KEY"] = "C" * 42 + "A="  # the right one is lost
+    process.start()
+    for path in ("/integrations", "/integrations/mine"):
+        told = process.get(path)
+        assert told.status == 503 and "the integration mine cannot be opened" in told.json()["detail"], told
+    assert process.get("/integrations/facebook").status == 200
+    assert process.call("DELETE", "/integrations/mine").status == 204, "what no key opens can be deleted"
+    assert process.get("/integrations").status == 200
 
 
 def test_a_change_reaches_the_messenger(start, postgres, folder, graph):

@@ -463,7 +463,7 @@ def test_readiness_with_a_hung_store(start, folder, scheme):
         for _ in range(3):
             began = time.monotonic()
             answer = process.get("/readiness")
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < 10
             assert answer.status == 503 and answer.json()["status"] == "unavailable" and str(hung.port) not in answer.text
             assert process.get("/health").body == b'{"status":"ok"}'
         assert process.stop(40) == 0
@@ -486,7 +486,7 @@ def test_a_store_that_freezes(start, postgres):
         assert eventually(lambda: process.get("/readiness").status == 503, 6)
         began = time.monotonic()
         process.get("/readiness")
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 10
     assert eventually(lambda: process.get("/readiness").status == 200, 20)
     assert append(process, "t").json()["version"] == 2
 
