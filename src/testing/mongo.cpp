@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "testing/freeze.h"
+
 namespace loquat::testing {
 namespace {
 
@@ -97,7 +99,7 @@ void MongoServer::stop() {
 }
 
 void MongoServer::resume() { launch(); }
-void MongoServer::freeze() { ::kill(process_, SIGSTOP); }
+void MongoServer::freeze() { freeze_process(process_); }
 void MongoServer::thaw() { ::kill(process_, SIGCONT); }
 
 namespace {

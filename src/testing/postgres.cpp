@@ -20,6 +20,8 @@
 #include <thread>
 #include <vector>
 
+#include "testing/freeze.h"
+
 namespace loquat::testing {
 namespace {
 
@@ -171,9 +173,9 @@ void PostgresServer::resume() {
 }
 
 // The server's own children: found by their parent, so that nobody else's processes are touched.
-void PostgresServer::signal_all(int number) const {
+void PostgresServer::for_each_process(const std::function<void(pid_t)>& use) const {
   if (process_ == 0) return;
-  ::kill(process_, number);
+  use(process_);
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/proc", error)) {
     const int child = std::atoi(entry.path().filename().c_str());
@@ -181,12 +183,14 @@ void PostgresServer::signal_all(int number) const {
     const auto stat = read_file((entry.path() / "stat").string());
     const auto end = stat.rfind(')');
     if (end == std::string::npos || end + 4 >= stat.size()) continue;
-    if (std::atoi(stat.c_str() + end + 4) == process_) ::kill(child, number);
+    if (std::atoi(stat.c_str() + end + 4) == process_) use(child);
   }
 }
 
-void PostgresServer::freeze() { signal_all(SIGSTOP); }
-void PostgresServer::thaw() { signal_all(SIGCONT); }
+void PostgresServer::freeze() { for_each_process(freeze_process); }
+void PostgresServer::thaw() {
+  for_each_process([](pid_t process) { ::kill(process, SIGCONT); });
+}
 
 bool in_ci() {
   const char* value = std::getenv("CI");

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,7 +31,7 @@ class PostgresServer {
  private:
   PostgresServer() = default;
   void launch();
-  void signal_all(int number) const;
+  void for_each_process(const std::function<void(pid_t)>& use) const;
 
   std::string directory_;
   std::string programs_;

@@ -134,9 +134,9 @@ def rows(database, table="states"):
 
 @pytest.fixture
 def interrupted(folder, mongo):
-    """An import of 3001 states, whose ids are texts that look like object ids, stopped after its first batch. One has an empty thread_id."""
+    """An import of 12001 states, whose ids are texts that look like object ids, stopped after its first batch. One has an empty thread_id."""
     uri, database = mongo.uri(), folder / "new.db"
-    for first in range(0, 3000, 1000):
+    for first in range(0, 12000, 1000):
         insert(uri, "state", [OLD | {"_id": f"65a0{n:020x}", "thread_id": f"t{n % 7}"} for n in range(first, first + 1000)])
     insert(uri, "state", [OLD | {"_id": f"65a0{0:020x}!", "thread_id": ""}])
     command = [BINARY, "import-mongodb", "--from", uri, "--only", "states"]
@@ -152,12 +152,12 @@ def test_an_import_that_was_killed_goes_on(interrupted):
     process, command, uri, database = interrupted
     process.kill()
     process.communicate()
-    assert 500 <= rows(database) < 3000, "it was cut off"
+    assert 500 <= rows(database) < 12000, "it was cut off"
     done = subprocess.run(command, env={"DATABASE_URL": f"sqlite:///{database}"}, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 3 and rows(database) == 3000, done
+    assert done.returncode == 3 and rows(database) == 12000, done
     assert "going on behind the first" in done.stdout and "left out before the import was cut off: 1;" in done.stderr, done
     out = run(command[1:], {"DATABASE_URL": f"sqlite:///{database}"}, status=3)
-    assert "states: 0 imported, 3000 were there already, 1 left out, of 3001" in out
+    assert "states: 0 imported, 12000 were there already, 1 left out, of 12001" in out
 
 
 def test_what_is_added_during_an_import_is_noticed(interrupted):
@@ -165,9 +165,9 @@ def test_what_is_added_during_an_import_is_noticed(interrupted):
     insert(uri, "state", [OLD | {"_id": "0", "thread_id": "late"}])
     process.send_signal(signal.SIGCONT)
     out, errors = process.communicate(timeout=120)
-    assert process.returncode == 3 and "3001 documents were seen, but there are 3002 now: run the import again" in errors, (out, errors)
+    assert process.returncode == 3 and "12001 documents were seen, but there are 12002 now: run the import again" in errors, (out, errors)
     out = run(command[1:], {"DATABASE_URL": f"sqlite:///{database}"}, status=3)
-    assert "states: 1 imported, 3000 were there already, 1 left out, of 3002" in out and rows(database) == 3001
+    assert "states: 1 imported, 12000 were there already, 1 left out, of 12002" in out and rows(database) == 12001
 
 
 def test_secrets_are_rotated_where_there_is_no_bot(start, mongo):

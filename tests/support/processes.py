@@ -277,6 +277,15 @@ def write_bot(path, *intents, entities=()):
     return str(path)
 
 
+def is_still(pid):
+    """All threads of a process are stopped, or it is gone. On a busy machine that takes a while, and what still runs still answers."""
+    for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            if stat.read_text().rsplit(")", 1)[1].split()[0] not in "TtZX":
+                return False
+    return True
+
+
 class Postgres:
     """A private PostgreSQL server with fsync on."""
 
@@ -331,6 +340,7 @@ class Postgres:
         try:
             os.kill(self.pids(), signal.SIGSTOP)
             signal_all(signal.SIGSTOP)
+            assert eventually(lambda: all(map(is_still, self.all_pids())), 10)
             yield
         finally:
             signal_all(signal.SIGCONT)
