@@ -249,6 +249,7 @@ std::vector<Item> load_parked(Connection& connection, const std::string& conv, s
   begun.insert(begun.end(), behind.begin(), behind.end());
   begun.resize(std::min(begun.size(), limit));
   std::vector<std::int64_t> seqs;
+  seqs.reserve(begun.size());
   for (const auto& next : begun) seqs.push_back(next.seq);
   std::vector<Item> items;
   if (is_postgres(connection)) {
@@ -277,6 +278,7 @@ std::vector<std::string> find_unreleased(Connection& connection, std::int64_t no
       "(SELECT id FROM page WHERE state = 'stopped')",
       now);
   std::vector<std::string> pages;
+  pages.reserve(rows->size());
   for (std::size_t i = 0; i < rows->size(); ++i) pages.push_back(rows->text(i, 0));
   return pages;
 }
