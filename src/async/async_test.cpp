@@ -61,21 +61,35 @@ TEST(Pool, GrowsUpToItsLimit) {
   EXPECT_EQ(pool.usage().threads, 3U);
 }
 
+/// A thread of the pool that has begun a job and does not end it before release().
+class Occupied {
+ public:
+  Occupied(Loop& loop, Pool& pool) {
+    job_ = loop.start(pool.run([this](Pool::Worker*) {
+      running_.set_value();
+      released_.get_future().wait();
+    }));
+    running_.get_future().wait();
+  }
+  void release() {
+    released_.set_value();
+    job_.get();
+  }
+
+ private:
+  std::promise<void> running_;
+  std::promise<void> released_;
+  std::future<void> job_;
+};
+
 TEST(Pool, AFullQueueIsUnavailable) {
   Loop loop;
   Pool pool({.name = "test", .kept = 1, .most = 1, .queue_limit = 1});
-  std::promise<void> release;
-  std::promise<void> running;
-  auto busy = loop.start(pool.run([&](Pool::Worker*) {
-    running.set_value();
-    release.get_future().wait();
-  }));
-  running.get_future().wait();
+  Occupied busy(loop, pool);
   auto queued = loop.start(pool.run([](Pool::Worker*) {}));
   while (pool.usage().waiting == 0) std::this_thread::yield();
   EXPECT_THROW(loop.start(pool.run([](Pool::Worker*) {})).get(), Error);
-  release.set_value();
-  busy.get();
+  busy.release();
   queued.get();
 }
 
@@ -83,19 +97,12 @@ TEST(Pool, AJobThatWaitedTooLongIsNotRun) {
   Loop loop;
   // Long enough for the first job's thread to start on a busy machine.
   Pool pool({.name = "test", .kept = 1, .most = 1, .wait_limit = 500ms});
-  std::promise<void> release;
-  std::promise<void> running;
-  auto busy = loop.start(pool.run([&](Pool::Worker*) {
-    running.set_value();
-    release.get_future().wait();
-  }));
-  running.get_future().wait();
+  Occupied busy(loop, pool);
   std::atomic<bool> ran{false};
   auto late = loop.start(pool.run([&ran](Pool::Worker*) { ran = true; }));
   while (pool.usage().waiting == 0) std::this_thread::yield();
   std::this_thread::sleep_for(600ms);
-  release.set_value();
-  busy.get();
+  busy.release();
   EXPECT_THROW(late.get(), Error);
   EXPECT_FALSE(ran);
 }
@@ -104,13 +111,7 @@ TEST(Pool, AJobThatWaitsTooLongIsRefusedWhileAllThreadsAreBusy) {
   Loop loop;
   // Long enough for the first job's thread to start on a busy machine.
   Pool pool({.name = "test", .kept = 1, .most = 1, .wait_limit = 500ms});
-  std::promise<void> release;
-  std::promise<void> running;
-  auto busy = loop.start(pool.run([&](Pool::Worker*) {
-    running.set_value();
-    release.get_future().wait();
-  }));
-  running.get_future().wait();
+  Occupied busy(loop, pool);
   std::atomic<bool> ran{false};
   for (int round = 0; round < 2; ++round) {
     std::vector<std::future<void>> jobs;
@@ -118,8 +119,7 @@ TEST(Pool, AJobThatWaitsTooLongIsRefusedWhileAllThreadsAreBusy) {
     for (auto& job : jobs) EXPECT_THROW(job.get(), Error);
     EXPECT_EQ(pool.usage().waiting, 0U);
   }
-  release.set_value();
-  busy.get();
+  busy.release();
   EXPECT_FALSE(ran);
 }
 

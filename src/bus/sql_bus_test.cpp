@@ -196,6 +196,12 @@ class SqlBusTest : public ::testing::TestWithParam<bool> {
     process_ = make_process();
     process_->migrate();
   }
+  /// A new process, which knows nothing of what the old one has seen.
+  void restart() {
+    process_->stop();
+    process_ = make_process();
+    process_->start();
+  }
   std::unique_ptr<Process> make_process() { return std::make_unique<Process>(url_, directory_.path().string(), loops_); }
 
   loquat::testing::TemporaryDirectory directory_;
@@ -223,9 +229,7 @@ TEST_P(SqlBusTest, RedeliveriesHaveNoSecondEffect) {
   process_->start();
   process_->admit({make_event("a", 1), make_event("a", 1), make_event("a", 2)});
   ASSERT_TRUE(eventually([&] { return process_->recorder.total() == 2; }));
-  process_->stop();
-  process_ = make_process();  // a new process knows nothing of what the old one has seen
-  process_->start();
+  restart();
   process_->admit({make_event("a", 1)});
   process_->admit({make_event("a", 3)});
   ASSERT_TRUE(eventually([&] { return process_->recorder.total() == 1; }));
@@ -336,9 +340,7 @@ TEST_P(SqlBusTest, WhatWasTakenBackWhileItWaitedIsForgottenAtOnceAndNeverAnswere
   ASSERT_TRUE(eventually([&] { return process_->recorder.total() == 2; }));
   ASSERT_TRUE(eventually([&] { return count_of(*process_->database, "SELECT count(*) FROM parked") == 0; }));
   // A redelivery does not revive it.
-  process_->stop();
-  process_ = make_process();
-  process_->start();
+  restart();
   process_->admit({make_event("a", 5002), make_event("a", 6)});
   ASSERT_TRUE(eventually([&] { return process_->recorder.total() == 1; }));
   EXPECT_EQ(process_->recorder.sent("a"), std::vector<std::string>{"6"});
@@ -420,9 +422,7 @@ TEST_P(SqlBusTest, AMessageThatKilledItsProcessThriceIsBuried) {
   ASSERT_EQ(letters.size(), 1U);
   EXPECT_EQ(letters[0].reason, "crashed the process");
   // A redelivery cannot revive it.
-  process_->stop();
-  process_ = make_process();
-  process_->start();
+  restart();
   process_->admit({make_event("a", 1), make_event("a", 3)});
   ASSERT_TRUE(eventually([&] { return process_->recorder.total() == 1; }));
   EXPECT_EQ(process_->recorder.sent("a"), std::vector<std::string>{"3"});
